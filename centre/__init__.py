@@ -1,0 +1,1 @@
+"""The energy centre: ingest, store, accounting, API and page."""

@@ -1,0 +1,1 @@
+"""Devices to sweeps: the driver protocol, Modbus with its device profiles, and simulated devices."""

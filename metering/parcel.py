@@ -1,0 +1,102 @@
+"""Parcel: sweeps sealed for sending. Encoded once: the bytes on disk are the bytes on the wire."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from metering.lineprotocol import LineError, decode_sweeps, encode_sweep, parse_line
+from metering.sweep import Sweep
+
+VERSION: Final = 1
+MEASUREMENT: Final = "wattline_parcel"
+MAX_TEXT: Final = 32 * 1024 * 1024
+_LEVEL: Final = 1  # level 6 saves 10 % of bytes for 3x the CPU
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ParcelId:
+    """Identity of a parcel of one gateway: epochs rise at each start of the agent, seq counts from 1 in each."""
+
+    epoch: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """Sealed sweeps with what the spool must know without opening the bytes; times in UTC nanoseconds."""
+
+    id: ParcelId
+    first_at: int
+    last_at: int
+    readings: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """An opened parcel as the centre sees it. `dropped`: readings this gateway lost since its spool was made."""
+
+    site: str
+    gateway: str
+    id: ParcelId
+    readings: int
+    dropped: int
+    sweeps: tuple[Sweep, ...]
+
+
+class ParcelError(ValueError):
+    """Bytes that are no parcel of a version we know; the message says why."""
+
+
+def seal(sweeps: Sequence[Sweep], *, site: str, gateway: str, parcel_id: ParcelId, dropped: int) -> Parcel:
+    """Encode a non-empty batch of sweeps as gzipped line protocol, the parcel's own line last."""
+    tags = f",site={site},gateway={gateway}"
+    first_at = min(sweep.taken_at for sweep in sweeps)
+    last_at = max(sweep.taken_at for sweep in sweeps)
+    readings = sum(len(sweep.values) for sweep in sweeps)
+    faults = sum(len(sweep.faults) for sweep in sweeps)
+    lines = [line for sweep in sweeps for line in encode_sweep(sweep, tags)]
+    lines.append(
+        f"{MEASUREMENT}{tags} version={VERSION}i,epoch={parcel_id.epoch}i,seq={parcel_id.seq}i,sweeps={len(sweeps)}i,"
+        f"readings={readings}i,faults={faults}i,dropped={dropped}i {last_at}\n"
+    )
+    body = gzip.compress("\n".join(lines).encode(), _LEVEL, mtime=0)
+    return Parcel(id=parcel_id, first_at=first_at, last_at=last_at, readings=readings, body=body)
+
+
+def open_parcel(body: bytes) -> Received:
+    """Decode a parcel's bytes; raises ParcelError. Never expands to more than MAX_TEXT bytes."""
+    try:
+        inflate = zlib.decompressobj(wbits=31)
+        raw = inflate.decompress(body, MAX_TEXT)
+        if inflate.unconsumed_tail or not inflate.eof:
+            raise ParcelError("truncated, or larger than a parcel may be")
+        lines = [parse_line(text) for text in raw.decode().splitlines() if text]
+        if not lines or lines[-1].measurement != MEASUREMENT:
+            raise ParcelError("does not end with its wattline_parcel line")
+        own = lines.pop()
+        version = own.fields.get("version")
+        if version != VERSION:
+            raise ParcelError(f"is of version {version}, this centre reads version {VERSION}")
+        sweeps = tuple(decode_sweeps(iter(lines)))
+        counts = {name: own.fields[name] for name in ("epoch", "seq", "readings", "dropped", "sweeps")}
+        site, gateway = own.tags["site"], own.tags["gateway"]
+    except ParcelError:
+        raise
+    except (zlib.error, UnicodeDecodeError, LineError, KeyError) as err:
+        raise ParcelError(f"cannot be read: {err}") from err
+    whole = {name: value for name, value in counts.items() if isinstance(value, int)}
+    if len(whole) != len(counts):
+        raise ParcelError("has counts that are not whole numbers")
+    if whole["sweeps"] != len(sweeps) or whole["readings"] != sum(len(sweep.values) for sweep in sweeps):
+        raise ParcelError("does not hold what its parcel line says")
+    return Received(
+        site=site,
+        gateway=gateway,
+        id=ParcelId(epoch=whole["epoch"], seq=whole["seq"]),
+        readings=whole["readings"],
+        dropped=whole["dropped"],
+        sweeps=sweeps,
+    )

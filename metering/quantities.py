@@ -1,0 +1,81 @@
+"""Quantities and point names: the one vocabulary of profiles, wire, store and page.
+
+A point name is `<quantity>[_<direction>][_<phase or tariff>]`, e.g. `energy_active_import_total`, `voltage_l1_n`,
+`energy_active_import_total_t1`. Import means into the plant; an active power is positive when it is imported.
+Units are normalised: V A W var VA Hz kWh kvarh kVAh % deg degC K m3 m3/h kPa h and 1 for ratios.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Kind(StrEnum):
+    """How a value behaves in time, hence how it may be summed up."""
+
+    GAUGE = "gauge"  # an instantaneous value: mean, min and max make sense
+    COUNTER = "counter"  # a register that only grows, until it rolls over or is reset: differences make sense
+    STATE = "state"  # a code, setting or text: only its latest value makes sense
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """What a point measures: its unit, kind and whether a direction is part of its name."""
+
+    name: str
+    unit: str
+    kind: Kind
+    directed: bool = False
+
+
+_G, _C, _S = Kind.GAUGE, Kind.COUNTER, Kind.STATE
+
+_TABLE: Final = (
+    ("voltage", "V", _G), ("voltage_unbalance", "%", _G), ("thd_voltage", "%", _G),
+    ("current", "A", _G), ("current_unbalance", "%", _G), ("thd_current", "%", _G), ("demand_current", "A", _G),
+    ("power_active", "W", _G), ("power_reactive", "var", _G), ("power_apparent", "VA", _G),
+    ("demand_power_active", "W", _G), ("demand_power_reactive", "var", _G), ("demand_power_apparent", "VA", _G),
+    ("power_factor", "1", _G), ("cosphi", "1", _G), ("phase_angle", "deg", _G), ("frequency", "Hz", _G),
+    ("energy_active", "kWh", _C), ("energy_reactive", "kvarh", _C), ("energy_apparent", "kVAh", _C),
+    ("heat_energy", "kWh", _C), ("cold_energy", "kWh", _C), ("power_thermal", "W", _G),
+    ("volume", "m3", _C), ("volume_base", "m3", _C), ("volume_actual", "m3", _C), ("mass", "kg", _C),
+    ("flow_volume", "m3/h", _G), ("flow_volume_base", "m3/h", _G), ("flow_volume_actual", "m3/h", _G),
+    ("temperature", "degC", _G), ("temperature_supply", "degC", _G), ("temperature_return", "degC", _G),
+    ("temperature_difference", "K", _G), ("temperature_gas", "degC", _G),
+    ("pressure", "kPa", _G), ("pressure_absolute", "kPa", _G),
+    ("operating_time", "h", _C), ("pulse_count", "1", _C),
+    ("ct_ratio", "1", _S), ("pt_ratio", "1", _S), ("model_code", "code", _S), ("serial_number", "code", _S),
+    ("firmware_version", "code", _S), ("status", "code", _S), ("unit_code", "code", _S), ("cfg", "code", _S),
+)  # fmt: skip
+
+_DIRECTED: Final = frozenset({"energy_active", "energy_reactive", "energy_apparent", "demand_power_active"})
+
+QUANTITIES: Final[Mapping[str, Quantity]] = MappingProxyType(
+    {name: Quantity(name=name, unit=unit, kind=kind, directed=name in _DIRECTED) for name, unit, kind in _TABLE}
+)
+
+DIRECTIONS: Final = (
+    "import", "export", "sum", "net", "combined", "q1", "q2", "q3", "q4", "inductive", "capacitive",
+    "forward", "reverse",
+)  # fmt: skip
+
+_PHASE: Final = r"(?:l[123](?:_(?:n|l[123]))?|n|total|dc|avg(?:_n|_ll)?|t\d{1,2}|[1-9]\d?|now|max|min)"
+_SUFFIX: Final = re.compile(rf"(?:_(?:{'|'.join(DIRECTIONS)}))?(?:_{_PHASE})*")
+_BY_LENGTH: Final = sorted(QUANTITIES, key=len, reverse=True)
+
+
+def quantity_of(point: str) -> Quantity | None:
+    """The quantity a point name stands for, or None when the name is not of the vocabulary.
+
+    States may carry any suffix of lower-case words: `cfg_baud_rate`, `status_output_2`.
+    """
+    for name in _BY_LENGTH:
+        if point == name or point.startswith(name + "_"):
+            quantity = QUANTITIES[name]
+            rest = point[len(name) :]
+            if _SUFFIX.fullmatch(rest) or (quantity.kind is Kind.STATE and re.fullmatch(r"(_[a-z0-9]+)*", rest)):
+                return quantity
+    return None
