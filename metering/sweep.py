@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Final
 
 from metering.faults import Fault
 from metering.quantities import Kind
 
 Number = int | float | Decimal
 Value = Number | str
-
-_NONE: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +25,7 @@ class Sweep:
     taken_at: int
     values: Mapping[str, Value]
     faults: Mapping[str, Fault]
-    float32: Mapping[str, Decimal] = field(default=_NONE, compare=False)
+    float32: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal], compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

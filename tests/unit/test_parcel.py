@@ -1,0 +1,85 @@
+"""Parcels: sealed once, opened exactly, and anything else refused with its reason."""
+
+import gzip
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metering.faults import Fault
+from metering.parcel import MAX_TEXT, ParcelError, ParcelId, open_parcel, seal
+from metering.sweep import Sweep
+
+
+def _sweep(at: int = 5) -> Sweep:
+    return Sweep(
+        device="m-1",
+        taken_at=at,
+        values={"energy_active_import_total": Decimal("1.50"), "frequency": 50.02},
+        faults={"voltage_l1_n": Fault.SENTINEL},
+    )
+
+
+def test_a_parcel_opens_to_what_was_sealed() -> None:
+    parcel = seal([_sweep(9), _sweep(5)], site="s", gateway="g", parcel_id=ParcelId(epoch=3, seq=7), dropped=11)
+    received = open_parcel(parcel.body)
+    assert (parcel.first_at, parcel.last_at, parcel.readings) == (5, 9, 4)
+    assert (received.site, received.gateway, received.id, received.dropped) == ("s", "g", ParcelId(epoch=3, seq=7), 11)
+    assert received.sweeps == (_sweep(9), _sweep(5))
+
+
+def test_the_same_sweeps_seal_to_the_same_bytes() -> None:
+    def once() -> bytes:
+        return seal([_sweep()], site="s", gateway="g", parcel_id=ParcelId(epoch=1, seq=1), dropped=0).body
+
+    assert once() == once()
+
+
+def test_the_payload_is_plain_gzip_with_one_line_a_sweep_and_the_parcel_line_last() -> None:
+    body = seal([_sweep()], site="s", gateway="g", parcel_id=ParcelId(epoch=1, seq=2), dropped=0).body
+    assert gzip.decompress(body).decode().splitlines() == [
+        "meter,site=s,gateway=g,device=m-1 energy_active_import_total=1.50,frequency=50.02 5",
+        'meter_fault,site=s,gateway=g,device=m-1 voltage_l1_n="sentinel" 5',
+        "wattline_parcel,site=s,gateway=g version=1i,epoch=1i,seq=2i,sweeps=1i,readings=2i,faults=1i,dropped=0i 5",
+    ]
+
+
+def _body() -> bytes:
+    return seal([_sweep()], site="s", gateway="g", parcel_id=ParcelId(epoch=1, seq=2), dropped=0).body
+
+
+def _edited(old: str, new: str) -> bytes:
+    return gzip.compress(gzip.decompress(_body()).decode().replace(old, new).encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "truncated"),
+        (b"not gzip", "cannot be read"),
+        (_body()[:-9], "truncated"),
+        (gzip.compress(b"0" * (MAX_TEXT + 1)), "larger"),
+        (gzip.compress(b"\xff\xfe"), "cannot be read"),
+        (gzip.compress(b"meter,device=m v=1 1"), "does not end with"),
+        (_edited("version=1i", "version=2i"), "version 2"),
+        (_edited("readings=2i", "readings=3i"), "does not hold"),
+        (_edited("epoch=1i", "epoch=1.5"), "not whole numbers"),
+        (_edited("epoch=1i,", ""), "epoch"),
+        (_edited("wattline_parcel,site=s,", "wattline_parcel,"), "site"),
+    ],
+)
+def test_what_is_no_parcel_is_refused_with_its_reason(body: bytes, why: str) -> None:
+    with pytest.raises(ParcelError, match=why):
+        open_parcel(body)
+
+
+@given(st.integers(0, len(_body()) - 1), st.integers(1, 255))
+def test_a_damaged_parcel_is_never_taken_for_a_whole_one(place: int, flip: int) -> None:
+    damaged = bytearray(_body())
+    damaged[place] ^= flip
+    try:
+        received = open_parcel(bytes(damaged))
+    except ParcelError:
+        return
+    assert received.sweeps == (_sweep(),)  # only gzip's own header (time, system) may differ unnoticed
