@@ -38,6 +38,7 @@ class Request:
 
     what: str  # e.g. "input 52+10"
     points: int  # how many of the asked points it brings
+    registers: int = 0  # how many registers it asks for, where the protocol has such
 
 
 class Reader(Protocol):

@@ -61,6 +61,7 @@ def _device(device: DeviceInfo) -> dict[str, Any]:
         "points": [
             {"name": p.name, "unit": p.unit, "kind": p.kind.value}
             | ({} if p.modulus is None else {"modulus": str(p.modulus)})
+            | ({} if p.interval_s is None else {"interval_s": str(p.interval_s)})
             for p in device.points
         ],
     }
@@ -97,6 +98,7 @@ def _device_info(device: Mapping[str, Any]) -> DeviceInfo:
                 unit=str(point["unit"]),
                 kind=Kind(point["kind"]),
                 modulus=Decimal(str(point["modulus"])) if "modulus" in point else None,
+                interval_s=Decimal(str(point["interval_s"])) if "interval_s" in point else None,
             )
             for point in device["points"]
         ),

@@ -33,12 +33,14 @@ class PointInfo:
     """What the centre must know of a point to use its values: it travels in the gateway's status.
 
     `modulus` is the value at which a counter returns to 0, in `unit`; None when it is not known.
+    `interval_s` is the point's own poll interval where it differs from the device's (slow counters, fast gauges).
     """
 
     name: str
     unit: str
     kind: Kind
     modulus: Decimal | None = None
+    interval_s: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,10 @@ class PublishRefused(BrokerError):
         self.reason = reason
 
 
+class MessageTooLarge(PublishRefused):
+    """The broker takes no message of this size: sending it again changes nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Will:
     """What the broker publishes for us when the connection ends without a good-bye."""
@@ -59,7 +63,7 @@ class Connection(Protocol):
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Return when the broker has acknowledged the message (QoS 1); concurrent calls share the in-flight window.
 
-        Raises PublishRefused when the acknowledgement carries an error reason.
+        Raises PublishRefused when the acknowledgement carries an error reason, MessageTooLarge when that is the size.
         """
         ...
 

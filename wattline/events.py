@@ -41,6 +41,11 @@ class EventLog:
         """This log with `fields` added to every event."""
         return EventLog(**self._bound, **fields)
 
+    @property
+    def debugging(self) -> bool:
+        """True when debug events are heard: to ask before formatting what is costly to format."""
+        return self._logger.isEnabledFor(logging.DEBUG)
+
     def debug(self, event: str, /, **fields: object) -> None:
         self._emit(logging.DEBUG, event, fields)
 

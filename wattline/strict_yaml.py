@@ -8,7 +8,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -101,8 +101,9 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
     def _refused(self, problem: str) -> yaml.MarkedYAMLError:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        mark = cast("yaml.Event", self.peek_event()).start_mark  # type: ignore[no-untyped-call]
+        assert isinstance(mark, yaml.Mark)
+        return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def _build(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], source: str) -> Any:
@@ -156,13 +157,18 @@ def validate(model: type[M], document: Document) -> M:
 
 def explain(err: ValidationError, document: Document) -> str:
     """Pydantic's findings as `FILE:LINE: KEY: what` lines in the order of the file."""
-    found: dict[tuple[int, str], None] = {}
-    for item in err.errors(include_url=False, include_input=False):
-        shown = _in_file(item["loc"], document)
-        message = _plain(item["type"], item["msg"])
-        key = ".".join(str(part) for part in shown) or "file"
-        found[document.line(shown), f"{key}: {message}"] = None
+    found = {(document.line(path), text): None for path, text in findings(err, document)}
     return "\n".join(f"{document.source}:{line}: {text}" for line, text in sorted(found))
+
+
+def findings(err: ValidationError, document: Document) -> list[tuple[KeyPath, str]]:
+    """Each of pydantic's findings as its path and `KEY: what`, without the rejected input."""
+    found: list[tuple[KeyPath, str]] = []
+    for item in err.errors(include_url=False, include_input=False):
+        path = _in_file(item["loc"], document)
+        key = ".".join(str(part) for part in path) or "file"
+        found.append((path, f"{key}: {_plain(item['type'], item['msg'])}"))
+    return found
 
 
 def _in_file(path: KeyPath, document: Document) -> KeyPath:

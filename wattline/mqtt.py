@@ -1,0 +1,447 @@
+"""The broker over MQTT: paho-mqtt driven by the asyncio loop, one client object a connection. Only here is it imported.
+
+What paho would do on its own is switched off: it queues nothing (publishing on a dead connection raises BrokerLost),
+reconnects never, acknowledges received messages only when told. Name look-up, TCP and TLS happen in a thread of their
+own, because a resolver may hang for half a minute; everything after that on the loop. One paho client serves one
+connection, so that nothing an earlier connection left behind is sent again behind our back.
+"""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from paho.mqtt.client import (
+    MQTT_LOG_ERR,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTv5,
+    MQTTv311,
+    error_string,
+)
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from wattline.broker import (
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    BrokerUnreachable,
+    Connection,
+    Message,
+    MessageTooLarge,
+    PublishRefused,
+    Will,
+)
+
+_CONNECT_S: Final = 20.0
+_GOODBYE_S: Final = 2.0
+_HOUSEKEEPING_S: Final = 5.0
+_UNACKED_BYTES_S: Final = 15  # bytes no one acknowledges end the connection: 1.5 keepalives with the ping before
+_HEADER: Final = 64  # of a PUBLISH beyond topic and payload, at most
+_UNSENT_BOUND: Final = 1000  # messages of QoS 0 held for a slow reader; QoS 1 is bounded by the receive maximum
+_PACKET_TOO_LARGE: Final = 0x95
+_BUSY: Final = frozenset({0x88, 0x89, 0x97, 0x9F})  # unavailable, busy, quota, connection rate: come again later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the broker is and who we are. `ca` None means the authorities the system trusts; files are PEM."""
+
+    host: str
+    port: int
+    client_id: str
+    tls: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
+
+    def __str__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+def tls_context(address: Address) -> ssl.SSLContext:
+    """A context that checks authority, dates and host name, TLS 1.2 at least; read anew for each connection.
+
+    Raises BrokerRefused naming the file that cannot be used: a rotated certificate is picked up, a bad one is told.
+    """
+    try:
+        context = ssl.create_default_context(cafile=None if address.ca is None else str(address.ca))
+        if address.certificate is not None:
+            context.load_cert_chain(address.certificate, address.key)
+    except OSError as err:  # an ssl.SSLError is one
+        files = ", ".join(str(path) for path in (address.ca, address.certificate, address.key) if path is not None)
+        raise BrokerRefused(f"TLS files {files}: {err}") from err
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class PahoBroker:
+    """A wattline.broker.Broker.
+
+    `persistent` keeps subscriptions and undelivered messages at the broker for `session_expiry_s` while we are away
+    (ingest); without it each connection starts clean (agent: the spool knows what is unsent). `window` is how many
+    publishes wait for their acknowledgement at once, `receive_maximum` how many received messages may wait for ours.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        persistent: bool = False,
+        session_expiry_s: int = 7 * 86400,
+        keepalive_s: int = 30,
+        window: int = 20,
+        receive_maximum: int = 20,
+        maximum_packet_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
+        self._address = address
+        self._persistent = persistent
+        self._session_expiry_s = session_expiry_s
+        self._keepalive_s = keepalive_s
+        self._window = window
+        self._receive_maximum = receive_maximum
+        self._maximum_packet_bytes = maximum_packet_bytes
+
+    @asynccontextmanager
+    async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
+        """See wattline.broker.Broker.connect."""
+        connection = _Connection(self._client(will), self._window, str(self._address))
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await connection.open(self._dial)
+        except TimeoutError as err:
+            connection.abort()
+            raise BrokerUnreachable(f"{self._address}: no answer within {_CONNECT_S:.0f} s") from err
+        except BaseException:
+            connection.abort()
+            raise
+        try:
+            yield connection
+        except BaseException:
+            connection.abort()
+            raise
+        await connection.close()
+
+    def _client(self, will: Will | None) -> Client:
+        address = self._address
+        five = address.protocol == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=address.client_id,
+            clean_session=None if five else not self._persistent,
+            protocol=MQTTv5 if five else MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.max_inflight_messages_set(0)  # our window bounds it; paho would queue what is beyond its own
+        if address.username is not None:
+            client.username_pw_set(address.username, address.password)
+        if address.tls:
+            client.tls_set_context(tls_context(address))  # pyright: ignore[reportUnknownMemberType]
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        return client
+
+    def _dial(self, client: Client) -> MQTTErrorCode:
+        """Resolve, connect, shake hands and send CONNECT; blocks, so it runs in a thread."""
+        address = self._address
+        if address.protocol != "5":
+            return client.connect(address.host, address.port, self._keepalive_s)
+        # its attributes are made at run time
+        properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = self._receive_maximum
+        properties.MaximumPacketSize = self._maximum_packet_bytes
+        if self._persistent:
+            properties.SessionExpiryInterval = self._session_expiry_s
+        return client.connect(
+            address.host, address.port, self._keepalive_s, clean_start=not self._persistent, properties=properties
+        )
+
+
+async def _in_thread(work: Callable[[], MQTTErrorCode], abandoned: Callable[[], None]) -> MQTTErrorCode:
+    """Run `work` in a daemon thread, so that a hanging resolver delays neither the loop nor the end of the process.
+
+    When the caller stops waiting, the thread ends on its own and calls `abandoned`.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[MQTTErrorCode] = loop.create_future()
+    left = threading.Event()
+
+    def tell(result: MQTTErrorCode | None, error: Exception | None) -> None:
+        if done.done():
+            abandoned()
+        elif error is not None:
+            done.set_exception(error)
+        elif result is not None:
+            done.set_result(result)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except (OSError, ValueError) as err:
+            error = err
+        if left.is_set():
+            abandoned()
+            return
+        with suppress(RuntimeError):  # the loop has closed meanwhile: nobody is left to tell
+            loop.call_soon_threadsafe(tell, result, error)
+
+    threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
+    try:
+        return await done
+    except asyncio.CancelledError:
+        left.set()
+        raise
+
+
+def _connect_error(where: str, err: Exception) -> BrokerError:
+    """The broker error for what connecting raised, in the operator's words."""
+    if isinstance(err, ssl.SSLCertVerificationError):
+        return BrokerRefused(f"{where}: the broker's certificate is not accepted: {err.verify_message}")
+    if isinstance(err, ssl.SSLError):
+        return BrokerRefused(f"{where}: TLS: {err.reason or err}")
+    if isinstance(err, socket.gaierror):
+        return BrokerUnreachable(f"{where}: the name cannot be resolved: {err.strerror}")
+    if isinstance(err, TimeoutError):
+        return BrokerUnreachable(f"{where}: no answer")
+    if isinstance(err, OSError):
+        return BrokerUnreachable(f"{where}: {err.strerror or err}")
+    return BrokerRefused(f"{where}: {err}")
+
+
+class _Connection:
+    """One paho client wired to the running loop. All methods but the dialling run on the loop."""
+
+    def __init__(self, client: Client, window: int, where: str) -> None:
+        self._client = client
+        self._where = where
+        self._loop = asyncio.get_running_loop()
+        self._accepted: asyncio.Future[None] = self._loop.create_future()
+        self._ended = asyncio.Event()
+        self._lost: str | None = None
+        self._last_error = ""
+        self._window_size = window
+        self._window = asyncio.Semaphore(window)
+        self._largest: int | None = None
+        self._acks: dict[int, asyncio.Future[ReasonCode]] = {}
+        self._grants: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        self._inbox: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._dialled = False
+        client.on_log = self._on_log
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def open(self, dial: Callable[[Client], MQTTErrorCode]) -> None:
+        """Return when the broker has accepted us; raises BrokerUnreachable or BrokerRefused."""
+        client = self._client
+        try:
+            code = await _in_thread(lambda: dial(client), lambda: _drop(client))
+        except (OSError, ValueError) as err:
+            raise _connect_error(self._where, err) from err
+        self._dialled = True
+        opened = client.socket()
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not isinstance(opened, socket.socket):
+            raise BrokerUnreachable(f"{self._where}: {self._last_error or error_string(code)}")
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKED_BYTES_S * 1000)
+        client.on_socket_register_write = self._want_write
+        client.on_socket_unregister_write = self._wrote_all
+        client.on_socket_close = self._closing
+        self._loop.add_reader(opened, self._readable)
+        if client.want_write():
+            self._loop.add_writer(opened, client.loop_write)
+        self._housekeeping()
+        self._readable()  # TLS may hold bytes already that select will never show
+        await self._accepted
+
+    async def close(self) -> None:
+        """Say good-bye and wait until it is written; never raises."""
+        if self._lost is None:
+            self._client.disconnect()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._ended.wait()
+        self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection without good-bye, as a crash would: the broker publishes the will."""
+        self._end("closed by us")
+        if self._dialled:  # until then the client belongs to the connecting thread
+            _drop(self._client)
+
+    def _end(self, reason: str) -> None:
+        """From now on everything raises BrokerLost(reason); the first reason stays."""
+        if self._lost is not None:
+            return
+        self._lost = reason
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._accepted.done():
+            refused = "alert" in reason.lower() or "certificate" in reason.lower()
+            error = BrokerRefused if refused else BrokerUnreachable
+            self._accepted.set_exception(error(f"{self._where}: {reason}"))
+            self._accepted.exception()  # marks it as seen: open() may have been left by a time-out
+        waiting: list[asyncio.Future[Any]] = [*self._acks.values(), *self._grants.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(BrokerLost(reason))
+        self._arrived.set()
+        self._ended.set()
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise BrokerLost(self._lost)
+
+    # --- the port ---------------------------------------------------------------------------------------------
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self._check()
+        if self._largest is not None and len(payload) + len(topic.encode()) + _HEADER > self._largest:
+            raise MessageTooLarge(topic, f"{len(payload)} bytes, the broker takes packets up to {self._largest}")
+        async with self._window:
+            self._check()
+            info = self._client.publish(topic, payload, qos=1, retain=retain)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                raise BrokerLost(error_string(info.rc))
+            acked = self._acks[info.mid] = self._loop.create_future()
+            try:
+                code = await acked
+            finally:
+                self._acks.pop(info.mid, None)
+        if code.is_failure:
+            refusal = MessageTooLarge if code.value == _PACKET_TOO_LARGE else PublishRefused
+            raise refusal(topic, str(code))
+
+    async def subscribe(self, topic_filter: str) -> None:
+        self._check()
+        code, mid = self._client.subscribe(topic_filter, qos=1)
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
+            raise BrokerLost(error_string(code))
+        granted = self._grants[mid] = self._loop.create_future()
+        try:
+            reasons = await granted
+        finally:
+            self._grants.pop(mid, None)
+        for reason in reasons:
+            if reason.is_failure or reason.value != 1:
+                raise BrokerRefused(f"{self._where}: subscription to {topic_filter}: {reason}")
+
+    async def messages(self) -> AsyncIterator[Message]:
+        while True:
+            while self._inbox:
+                yield self._inbox.popleft()
+            self._check()
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    # --- the loop's side --------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        while True:
+            self._client.loop_read()
+            opened = self._client.socket()
+            if not isinstance(opened, ssl.SSLSocket) or not opened.pending():
+                return
+
+    def _housekeeping(self) -> None:
+        self._client.loop_misc()
+        if self._lost is None:
+            self._timer = self._loop.call_later(_HOUSEKEEPING_S, self._housekeeping)
+
+    def _want_write(self, client: Client, _data: object, opened: Any) -> None:
+        self._loop.add_writer(opened, client.loop_write)
+
+    def _wrote_all(self, _client: Client, _data: object, opened: Any) -> None:
+        self._loop.remove_writer(opened)
+
+    def _closing(self, _client: Client, _data: object, opened: Any) -> None:
+        self._loop.remove_reader(opened)
+        self._loop.remove_writer(opened)
+
+    # --- paho's side ------------------------------------------------------------------------------------------
+
+    def _on_log(self, _client: Client, _data: object, level: int, text: str) -> None:
+        if level == MQTT_LOG_ERR:
+            self._last_error = text.rpartition("socket: ")[2]
+
+    def _on_connect(
+        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if self._accepted.done():
+            return
+        if reason.is_failure:
+            error = BrokerUnreachable if reason.value in _BUSY else BrokerRefused
+            self._accepted.set_exception(error(f"{self._where}: {reason}"))
+            return
+        if getattr(properties, "MaximumQoS", 1) < 1:
+            self._accepted.set_exception(BrokerRefused(f"{self._where}: it offers no QoS 1"))
+            return
+        self._largest = getattr(properties, "MaximumPacketSize", None)
+        self._window = asyncio.Semaphore(min(self._window_size, getattr(properties, "ReceiveMaximum", 65535)))
+        self._accepted.set_result(None)
+
+    def _on_disconnect(
+        self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if not flags.is_disconnect_packet_from_server:
+            self._end(self._last_error or f"the connection ended: {reason}")
+        elif reason.getName() == "Session taken over":
+            self._end("session taken over: another client uses our client id")
+        else:
+            self._end(f"the broker ended the connection: {reason}")
+
+    def _on_publish(
+        self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        waiting = self._acks.get(mid)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reason)
+
+    def _on_subscribe(
+        self, _client: Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        waiting = self._grants.get(mid)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reasons)
+
+    def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        mid, qos = message.mid, message.qos
+        if qos == 0 and len(self._inbox) >= _UNSENT_BOUND:
+            return
+
+        def ack() -> None:
+            if qos > 0 and self._lost is None:
+                client.ack(mid, qos)
+
+        self._inbox.append(Message(topic=message.topic, payload=bytes(message.payload), retain=message.retain, ack=ack))
+        self._arrived.set()
+
+
+def _drop(client: Client) -> None:
+    """Cut the socket and let paho read up to the cut, upon which it frees it."""
+    while isinstance(opened := client.socket(), socket.socket):
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+        client.loop_read()
