@@ -1,0 +1,178 @@
+"""ModbusBus: devices on one Modbus link, one request at a time, with the pauses they need."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from drivers.modbus.plan import Block
+from drivers.modbus.profile import Point, Profile
+from drivers.modbus.reader import ModbusReader
+from drivers.modbus.tcp import TcpLink
+from metering.lineprotocol import check_name
+from metering.sweep import PointInfo
+from wattline.clock import Clock
+from wattline.events import EventLog
+
+_NS = 1_000_000_000
+
+
+class Link(Protocol):
+    """A way to ask registers of units: TCP, a serial line, or a simulated one."""
+
+    async def open(self) -> None:
+        """Connect; raises LinkDown."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect; harmless when not connected."""
+        ...
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> bytes:
+        """The 2 x `count` register bytes of a checked reply. One call at a time.
+
+        Raises LinkDown, DeviceSilent (no answer, or none that makes sense) or drivers.modbus.pdu.Refused.
+        """
+        ...
+
+
+class ModbusBus:
+    """The devices on one link. `pause_s` is kept between any two requests on the bus."""
+
+    def __init__(self, name: str, link: Link, clock: Clock, *, pause_s: float = 0.0) -> None:
+        self._name = check_name(name)
+        self._link = link
+        self._clock = clock
+        self._pause_s = pause_s
+        self._devices: list[ModbusDevice] = []
+        self._rested_at = float("-inf")
+        self._log = EventLog(bus=name)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def devices(self) -> Sequence["ModbusDevice"]:
+        return tuple(self._devices)
+
+    def add_device(
+        self, name: str, unit: int, profile: Profile, points: Collection[str] | None = None
+    ) -> "ModbusDevice":
+        """A device of this bus that delivers `points` (names of points or quantities; None: the standard points).
+
+        Raises ValueError for a name that is taken or not allowed, a unit that is none, or an unknown point.
+        """
+        if any(device.name == name for device in self._devices):
+            raise ValueError(f"device {name!r} is on bus {self._name} already")
+        if not 0 <= unit <= 255:
+            raise ValueError(f"{unit} is no unit id (0 to 255)")
+        device = ModbusDevice(self, check_name(name), unit, profile, profile.select(points))
+        self._devices.append(device)
+        return device
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[None]:
+        """Connected inside; raises LinkDown when it cannot be."""
+        await self._link.open()
+        try:
+            yield
+        finally:
+            await self._link.close()
+
+    async def rest(self, device_rested_at: float) -> None:
+        """Wait until bus and device have had their pauses."""
+        left = max(self._rested_at, device_rested_at) - self._clock.monotonic()
+        if left > 0:
+            await self._clock.sleep_until(self._clock.now_ns() + round(left * _NS))
+
+    async def ask(self, unit: int, block: Block) -> bytes:
+        """One request; the pause of the bus starts when it is over."""
+        try:
+            return await self._link.read(unit, block.table.function, block.address, block.count)
+        finally:
+            if self._pause_s:
+                self._rested_at = self._clock.monotonic() + self._pause_s
+
+    def reader(self, device: "ModbusDevice", points: Collection[Point]) -> ModbusReader:
+        return ModbusReader(
+            device=device.name,
+            profile=device.profile,
+            points=points,
+            ask=device.ask,
+            clock=self._clock,
+            log=self._log.bind(device=device.name),
+        )
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def pauses(self) -> bool:
+        return self._pause_s > 0
+
+
+class ModbusDevice:
+    """One unit on a bus, with its profile and the points it is set to deliver."""
+
+    def __init__(self, bus: ModbusBus, name: str, unit: int, profile: Profile, points: tuple[Point, ...]) -> None:
+        self._bus = bus
+        self._name = name
+        self._unit = unit
+        self._profile = profile
+        self._points = points
+        self._rested_at = float("-inf")
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def unit(self) -> int:
+        return self._unit
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    @property
+    def points(self) -> tuple[PointInfo, ...]:
+        return tuple(point.info for point in self._points)
+
+    def reader(self, points: Collection[str]) -> ModbusReader:
+        """A reader of these points, at least one; ValueError for one this device does not deliver."""
+        if not points:
+            raise ValueError(f"a reader of no points of {self._name}")
+        known = {point.name for point in self._points}
+        if unknown := sorted(set(points) - known):
+            raise ValueError(f"{self._name} does not deliver {', '.join(unknown)}")
+        return self._bus.reader(self, [point for point in self._points if point.name in points])
+
+    async def ask(self, block: Block) -> bytes:
+        """The register bytes of one block, after the pauses the bus and the meter need."""
+        pause_s = self._profile.limits.min_pause_s
+        if not pause_s and not self._bus.pauses:
+            return await self._bus.ask(self._unit, block)
+        await self._bus.rest(self._rested_at)
+        try:
+            return await self._bus.ask(self._unit, block)
+        finally:
+            self._rested_at = self._bus.clock.monotonic() + pause_s
+
+
+class ModbusTcpBus(ModbusBus):
+    """A Modbus TCP endpoint: a meter, or a gateway with several behind it.
+
+    An answer may take `timeout_s`, or longer where the profile of one of the devices says so.
+    """
+
+    def __init__(
+        self, name: str, host: str, port: int, *, timeout_s: float = 1.0, pause_s: float = 0.0, clock: Clock
+    ) -> None:
+        self._tcp = TcpLink(host, port, timeout_s, EventLog(bus=name))
+        super().__init__(name, self._tcp, clock, pause_s=pause_s)
+
+    def add_device(self, name: str, unit: int, profile: Profile, points: Collection[str] | None = None) -> ModbusDevice:
+        device = super().add_device(name, unit, profile, points)
+        self._tcp.timeout_s = max(self._tcp.timeout_s, profile.limits.timeout_s)
+        return device

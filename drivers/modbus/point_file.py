@@ -1,0 +1,197 @@
+"""One line of a profile's `points`: the keys it may have, and how it becomes a Point."""
+
+import difflib
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from drivers.modbus.profile import Family, Form, Point, Sentinel, Table, ValueType, WordOrder
+from drivers.modbus.unit_advice import advice
+from metering.quantities import QUANTITIES, Kind, Quantity, quantity_of
+
+_HEX: Final = re.compile(r"0x[0-9A-Fa-f]{1,4}")
+_BITS: Final = re.compile(r"0x(?:[0-9A-Fa-f]|x)+")
+
+
+class PointMistake(ValueError):
+    """What is wrong with a point; `keys` lead from the point to the key at fault."""
+
+    def __init__(self, message: str, *keys: str) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+def _address(value: object) -> object:
+    if isinstance(value, str) and _HEX.fullmatch(value):
+        return int(value, 16)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError('must be an address: a whole number, or hexadecimal in quotes such as "0x1000"')
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    return Decimal(str(value))
+
+
+def _scale(value: Decimal) -> Decimal:
+    if value == 0:
+        raise ValueError("must not be 0")
+    return value
+
+
+def _type_text(value: str) -> str:
+    ValueType.parse(value)
+    return value
+
+
+Address = Annotated[int, BeforeValidator(_address)]
+Number = Annotated[Decimal, BeforeValidator(_number)]
+ValueTypeText = Annotated[str, AfterValidator(_type_text)]
+Sentinels = str | tuple[str, ...]
+
+
+class PointModel(BaseModel):
+    """The keys of one point; what they mean is told in docs/add-a-meter.md and in Point."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    address: Address
+    type: ValueTypeText
+    unit: str | int | None = None
+    scale: Annotated[Number, AfterValidator(_scale)] = Decimal(1)
+    table: Table | None = None
+    word_order: WordOrder | None = None
+    multiply_by: tuple[str, ...] = ()
+    form: Form | None = None
+    sentinel: Sentinels = ()
+    min: Number | None = None
+    max: Number | None = None
+    rollover: Number | None = None
+    alone: bool = False
+    on_request: bool = False
+    verified: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointBuilder:
+    """Makes points with the defaults of one profile; `base` is what the datasheet adds to the address on the wire."""
+
+    table: Table
+    word_order: WordOrder
+    base: int
+    sentinels: Mapping[str, Sentinels]
+
+    def __call__(self, name: str, written: PointModel) -> Point:
+        """The point; raises PointMistake."""
+        quantity = _quantity(name)
+        value_type = ValueType.parse(written.type)
+        _check_unit(quantity, written)
+        _check_keys(quantity, value_type, written)
+        address = written.address - self.base
+        if not 0 <= address <= 0x10000 - value_type.registers:
+            raise PointMistake(f"{written.address} is no address with address_base {self.base}", "address")
+        return Point(
+            name=name,
+            quantity=quantity,
+            table=written.table or self.table,
+            address=address,
+            type=value_type,
+            word_order=written.word_order or self.word_order,
+            scale=written.scale,
+            multiply_by=written.multiply_by,
+            form=written.form,
+            sentinels=_sentinels(value_type, written.sentinel or self.sentinels.get(written.type, ())),
+            minimum=written.min,
+            maximum=written.max,
+            rollover=written.rollover,
+            alone=written.alone,
+            on_request=written.on_request,
+            verified=written.verified,
+            note=written.note,
+        )
+
+
+def _quantity(name: str) -> Quantity:
+    quantity = quantity_of(name)
+    if quantity is None:
+        near = difflib.get_close_matches(name, QUANTITIES, n=3, cutoff=0.4)
+        raise PointMistake(
+            "is not a point name: <quantity>[_<direction>][_<phase or tariff>]"
+            + (f"; quantities near it: {', '.join(near)}" if near else "")
+        )
+    if quantity.directed and quantity.kind is Kind.COUNTER and name.removeprefix(quantity.name)[:2] in {"", "_t", "_l"}:
+        raise PointMistake(
+            f"a counter of {quantity.name} needs its direction: {quantity.name}_import_total, _export_, ..."
+        )
+    return quantity
+
+
+def _check_unit(quantity: Quantity, written: PointModel) -> None:
+    plain = quantity.kind is Kind.STATE or quantity.unit == "1"
+    if written.unit is None:
+        if not plain:
+            raise PointMistake(f"is missing; this point is measured in {quantity.unit}", "unit")
+    elif str(written.unit) != quantity.unit:
+        raise PointMistake(advice(str(written.unit), quantity.unit, written.scale), "unit")
+
+
+def _check_keys(quantity: Quantity, value_type: ValueType, written: PointModel) -> None:
+    text = value_type.family is Family.ASCII
+    if text and quantity.kind is not Kind.STATE:
+        raise PointMistake(f"text cannot be a {quantity.kind}", "type")
+    for key, given in (
+        ("scale", written.scale != 1),
+        ("multiply_by", bool(written.multiply_by)),
+        ("min", written.min is not None),
+        ("max", written.max is not None),
+    ):
+        if text and given:
+            raise PointMistake("text has none", key)
+    if written.form is not None and (
+        value_type.family is not Family.FLOAT or written.scale != 1 or written.multiply_by
+    ):
+        raise PointMistake("is of a float register, without scale and multiply_by", "form")
+    if written.min is not None and written.max is not None and written.min > written.max:
+        raise PointMistake(f"is above max {written.max}", "min")
+    if written.rollover is not None and (quantity.kind is not Kind.COUNTER or written.rollover <= 0):
+        raise PointMistake(
+            f"is the value, above 0, at which a counter starts again; this is a {quantity.kind}", "rollover"
+        )
+    if written.rollover is not None and written.multiply_by:
+        raise PointMistake("cannot be told in advance for a counter with multiply_by: leave it out", "rollover")
+
+
+def _sentinels(value_type: ValueType, written: Sentinels) -> tuple[Sentinel, ...]:
+    texts = (written,) if isinstance(written, str) else written
+    return tuple(_sentinel(value_type, text) for text in texts)
+
+
+def _sentinel(value_type: ValueType, text: str) -> Sentinel:
+    digits = value_type.registers * 4
+    if value_type.family in {Family.ASCII, Family.BCD}:
+        raise PointMistake(f"a {value_type} has none: what is not text or digits is a fault anyway", "sentinel")
+    if not _BITS.fullmatch(text) or len(text) != 2 + digits:
+        raise PointMistake(f'"{text}" must be "0x" and the {digits} digits of {value_type}; x is any digit', "sentinel")
+    bits = int(text[2:].replace("x", "0"), 16)
+    mask = int("".join("0" if digit == "x" else "F" for digit in text[2:]), 16)
+    if value_type.family is Family.FLOAT:
+        if "x" in text[2:]:
+            raise PointMistake("of a float has no x", "sentinel")
+        if float_of(value_type, bits) is None:
+            raise PointMistake("is NaN or infinity: that is a fault anyway", "sentinel")
+    return Sentinel(bits, mask)
+
+
+def float_of(value_type: ValueType, bits: int) -> float | None:
+    """The number of float bits; None when they are NaN or infinity."""
+    size = value_type.registers * 2
+    (value,) = struct.unpack(">f" if size == 4 else ">d", bits.to_bytes(size, "big"))
+    return float(value) if value - value == 0 else None

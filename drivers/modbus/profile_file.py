@@ -1,0 +1,162 @@
+"""load_profile(path) -> Profile: the YAML of one meter model, checked; errors name file, line and key."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from drivers.modbus.plan import PlanError, plan
+from drivers.modbus.point_file import PointBuilder, PointMistake, PointModel, Sentinels, ValueTypeText
+from drivers.modbus.profile import MAX_REGISTERS, Family, Limits, Medium, Point, Profile, Span, Table, WordOrder
+from wattline.strict_yaml import ConfigError, Document, KeyPath, load_file, validate
+from wattline.units import Duration
+
+_ID: Final = r"[a-z0-9]+(-[a-z0-9]+)*"
+_SERIAL: Final = r"(1200|2400|4800|9600|19200|38400|57600|115200) 8(N1|N2|E1|O1)"
+_SPAN: Final = re.compile(r"(0x[0-9A-Fa-f]+|\d+)(?:\.\.(0x[0-9A-Fa-f]+|\d+))?")
+
+
+def _span(value: object) -> object:
+    """A range of printed addresses: `75..77`, `"0x000B"`, 75."""
+    match = _SPAN.fullmatch(str(value))
+    if match is None:
+        raise ValueError("must be an address or a range of addresses such as 75..77 or 0x10..0x1F")
+    first = int(match[1], 0)
+    last = int(match[2], 0) if match[2] else first
+    if last < first:
+        raise ValueError(f"{match[0]} ends before it starts")
+    return first, last
+
+
+PrintedSpan = Annotated[tuple[int, int], BeforeValidator(_span)]
+Mistake = tuple[KeyPath, str]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _Manual(_Model):
+    title: Text
+    pages: str | int | None = None
+
+
+class _Modbus(_Model):
+    default_unit: Annotated[int, Field(ge=0, le=255)] = 1
+    serial: Annotated[str, StringConstraints(pattern=f"^{_SERIAL}$")] | None = None
+    table: Table = Table.HOLDING
+    word_order: WordOrder = WordOrder.BIG
+    address_base: Literal[0, 1, 30001, 40001] = 0
+    sentinels: Mapping[ValueTypeText, Sentinels] = Field(default_factory=dict)
+
+
+class _Limits(_Model):
+    max_registers: Annotated[int, Field(ge=1, le=MAX_REGISTERS)] = MAX_REGISTERS
+    max_gap: Annotated[int, Field(ge=0, le=MAX_REGISTERS)] = 0
+    even_addresses: bool = False
+    forbidden: tuple[PrintedSpan, ...] = ()
+    blocks: tuple[PrintedSpan, ...] = ()
+    min_pause: Duration = Decimal(0)
+    timeout: Duration = Decimal(0)
+
+
+class _Profile(_Model):
+    id: Annotated[str, StringConstraints(pattern=f"^{_ID}$", max_length=64)]
+    manufacturer: Text
+    model: Text
+    medium: Medium
+    manual: _Manual
+    sources: tuple[Text, ...] = ()
+    notes: str = ""
+    modbus: _Modbus = _Modbus()
+    limits: _Limits = _Limits()
+    points: Annotated[Mapping[str, PointModel], Field(min_length=1)]
+
+
+def load_profile(path: Path) -> Profile:
+    """The profile in `path`; raises ConfigError with a line for each mistake. The file is named `<id>.yaml`."""
+    profile = build_profile(load_file(path))
+    if path.stem != profile.id:
+        raise ConfigError(f"{path}:1: id: is {profile.id!r}, so the file's name must be {profile.id}.yaml")
+    return profile
+
+
+def build_profile(document: Document) -> Profile:
+    """The profile of a loaded document; raises ConfigError."""
+    model = validate(_Profile, document)
+    mistakes: list[Mistake] = []
+    build = PointBuilder(
+        table=model.modbus.table,
+        word_order=model.modbus.word_order,
+        base=model.modbus.address_base,
+        sentinels=model.modbus.sentinels,
+    )
+    points: dict[str, Point] = {}
+    for name, written in model.points.items():
+        try:
+            points[name] = build(name, written)
+        except PointMistake as err:
+            mistakes.append((("points", name, *err.keys), str(err)))
+    limits = _limits(model.limits, model.modbus.address_base)
+    mistakes += _multiplier_mistakes(points)
+    mistakes += _plan_mistakes(points.values(), limits)
+    if mistakes:
+        raise ConfigError("\n".join(str(document.error(path, text)) for path, text in mistakes))
+    manual = model.manual
+    return Profile(
+        id=model.id,
+        manufacturer=model.manufacturer,
+        model=model.model,
+        medium=model.medium,
+        manual=manual.title if manual.pages is None else f"{manual.title}, p. {manual.pages}",
+        sources=model.sources,
+        notes=model.notes.strip(),
+        default_unit=model.modbus.default_unit,
+        serial=model.modbus.serial,
+        limits=limits,
+        points=MappingProxyType(points),
+    )
+
+
+def _limits(written: _Limits, base: int) -> Limits:
+    def on_wire(spans: Iterable[PrintedSpan]) -> tuple[Span, ...]:
+        return tuple((first - base, last - base) for first, last in spans)
+
+    return Limits(
+        max_registers=written.max_registers,
+        max_gap=written.max_gap,
+        even_addresses=written.even_addresses,
+        forbidden=on_wire(written.forbidden),
+        blocks=on_wire(written.blocks),
+        min_pause_s=float(written.min_pause),
+        timeout_s=float(written.timeout),
+    )
+
+
+def _multiplier_mistakes(points: Mapping[str, Point]) -> Iterable[Mistake]:
+    for point in points.values():
+        for place, name in enumerate(point.multiply_by):
+            at = ("points", point.name, "multiply_by", place)
+            multiplier = points.get(name)
+            if multiplier is None:
+                near = difflib.get_close_matches(name, points, n=2)
+                yield at, f"{name} is no point of this file" + (f"; near it: {', '.join(near)}" if near else "")
+            elif multiplier.multiply_by or multiplier.type.family is Family.ASCII or multiplier.form:
+                yield at, f"{name} must be a plain number without multiply_by of its own"
+
+
+def _plan_mistakes(points: Iterable[Point], limits: Limits) -> Iterable[Mistake]:
+    for point in points:
+        try:
+            (block,) = plan((point,), limits)
+        except PlanError as err:
+            yield ("points", point.name), str(err)
+            continue
+        if block.count > MAX_REGISTERS or block.address + block.count > 0x10000:
+            yield ("points", point.name), f"its block {block} is more than one read may bring"

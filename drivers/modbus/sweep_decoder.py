@@ -1,0 +1,108 @@
+"""SweepDecoder: the replies to all blocks of one device become values, faults and float32 factors."""
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+from drivers.modbus.decode import BlockDecoder, compile_block
+from drivers.modbus.decode_rules import FactorKey, factor_key
+from drivers.modbus.plan import Block
+from drivers.modbus.profile import Family, Point
+from drivers.modbus.scaling import Factor
+from metering.faults import Fault
+from metering.lineprotocol import shortest_float32
+from metering.sweep import Value
+
+Decoded = tuple[dict[str, Value], dict[str, Fault], Mapping[str, Decimal]]
+
+
+class SweepDecoder:
+    """Decodes what the blocks brought. `wanted` are the points to deliver; others in the blocks are multipliers.
+
+    Factors made of multipliers are computed anew only when a multiplier's value has changed.
+    """
+
+    def __init__(self, blocks: Sequence[Block], wanted: Collection[str]) -> None:
+        delivered = [[point for point in block.points if point.name in wanted] for block in blocks]
+        points = [point for members in delivered for point in members]
+        self._keys = tuple(dict.fromkeys(key for point in points if (key := factor_key(point)) is not None))
+        needed = {name for _, names in self._keys for name in names}
+        self._names = [[point.name for point in members] for members in delivered]
+        self._decoders = [
+            compile_block(block.address, block.count, members, self._keys) if members else None
+            for block, members in zip(blocks, delivered, strict=True)
+        ]
+        multipliers = [[point for point in block.points if point.name in needed] for block in blocks]
+        self._multipliers: list[tuple[int, BlockDecoder]] = [
+            (place, compile_block(block.address, block.count, members))
+            for place, (block, members) in enumerate(zip(blocks, multipliers, strict=True))
+            if members
+        ]
+        self._singles = tuple(point for point in points if _is_single(point))
+        self._float_names = {p.name for members in multipliers for p in members if _is_single(p)}
+        self._scales = {p.name: p.scale for members in multipliers for p in members}
+        self._known: dict[str, Value] | None = None
+        self._factors: tuple[Factor | None, ...] = ()
+        self._float32: Mapping[str, Decimal] = self._float32_factors({})
+
+    def decode(self, replies: Sequence[bytes | Fault]) -> Decoded:
+        """One reply per block: its register bytes, or why there are none."""
+        values: dict[str, Value] = {}
+        faults: dict[str, Fault] = {}
+        if self._multipliers:
+            self._update_factors(replies)
+        factors = self._factors
+        for decode, reply, names in zip(self._decoders, replies, self._names, strict=True):
+            if isinstance(reply, Fault):
+                faults.update(dict.fromkeys(names, reply))
+            elif decode is not None:
+                decode(reply, values, faults, factors)
+        return values, faults, self._float32
+
+    def _update_factors(self, replies: Sequence[bytes | Fault]) -> None:
+        known: dict[str, Value] = {}
+        faults: dict[str, Fault] = {}
+        for place, decode in self._multipliers:
+            reply = replies[place]
+            if not isinstance(reply, Fault):
+                decode(reply, known, faults)
+        if known == self._known:
+            return
+        self._known = known
+        exact = {name: self._exactly(name, value) for name, value in known.items()}
+        by_key: dict[FactorKey, Factor | None] = {key: _product(key, exact) for key in self._keys}
+        self._factors = tuple(by_key.values())
+        self._float32 = self._float32_factors(by_key)
+
+    def _exactly(self, name: str, value: Value) -> Decimal:
+        """The multiplier as its register says it: a float32 in its own digits, not in those of a double."""
+        if name in self._float_names and isinstance(value, float):
+            scale = self._scales[name]
+            return Decimal(shortest_float32(value / float(scale))) * scale
+        return Decimal(str(value))
+
+    def _float32_factors(self, by_key: Mapping[FactorKey, Factor | None]) -> Mapping[str, Decimal]:
+        factors: dict[str, Decimal] = {}
+        for point in self._singles:
+            key = factor_key(point)
+            if key is None:
+                factors[point.name] = point.scale
+            elif (factor := by_key.get(key)) is not None:
+                factors[point.name] = factor.exact
+        return MappingProxyType(factors)
+
+
+def _is_single(point: Point) -> bool:
+    return point.type.family is Family.FLOAT and point.type.registers == 2
+
+
+def _product(key: FactorKey, multipliers: Mapping[str, Decimal]) -> Factor | None:
+    """Scale x multipliers; None when one is missing, or not above 0: a meter without its ratio set measures nothing."""
+    scale, names = key
+    product = scale
+    for name in names:
+        multiplier = multipliers.get(name)
+        if multiplier is None or multiplier <= 0:
+            return None
+        product *= multiplier
+    return Factor.of(product)

@@ -1,0 +1,180 @@
+"""TcpLink: Modbus TCP with every reply checked. One request at a time, each with one deadline for the whole answer.
+
+A reply counts only with the transaction id just asked with, protocol id 0, the unit, function and length asked for. A
+late reply to an earlier request is dropped. Bytes that fit nothing mean that the stream cannot be trusted any more: the
+connection is closed with the reason. Source: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1.
+"""
+
+import asyncio
+import struct
+from typing import Final, cast
+
+from drivers.base import DeviceSilent, LinkDown
+from drivers.modbus.pdu import BadReply, read_request, registers_of
+from metering.faults import Fault
+from wattline.events import EventLog
+
+_MBAP: Final = struct.Struct(">HHHB")  # transaction, protocol, length of what follows, unit
+_BEFORE_LENGTH: Final = 6
+_LONGEST: Final = 254  # unit and a PDU of 253 bytes
+_EARLIER: Final = 64  # so many requests ago a late reply is still recognised
+_SILENT_REQUESTS: Final = 3  # so many in a row without a single byte: the connection is taken for dead
+
+Reply = tuple[int, bytes]
+"""Unit and PDU."""
+
+
+class TcpLink:
+    """A connection to a Modbus TCP server. `timeout_s` bounds connecting and each request, first byte to last."""
+
+    def __init__(self, host: str, port: int, timeout_s: float, log: EventLog) -> None:
+        self.timeout_s = timeout_s
+        self._host = host
+        self._port = port
+        self._log = log
+        self._connection: _Connection | None = None
+
+    async def open(self) -> None:
+        """Connect; raises LinkDown."""
+        await self.close()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                _, self._connection = await loop.create_connection(
+                    lambda: _Connection(loop, self._log), self._host, self._port
+                )
+        except TimeoutError as err:
+            raise LinkDown(f"connect to {self._host}:{self._port}: no answer in {self.timeout_s:g} s") from err
+        except OSError as err:
+            raise LinkDown(f"connect to {self._host}:{self._port}: {err}") from err
+
+    async def close(self) -> None:
+        """Disconnect; harmless when not connected."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.end("closed")
+            await connection.ended
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> bytes:
+        """The register bytes; raises LinkDown, DeviceSilent with the fault, or Refused. See bus.Link."""
+        if self._connection is None:
+            raise LinkDown(f"{self._host}:{self._port} is not connected")
+        request = read_request(function, address, count)
+        try:
+            answered, reply = await self._connection.ask(unit, request, self.timeout_s)
+            if answered != unit:
+                raise BadReply(f"unit {answered} answered", Fault.REPLY_UNIT)
+            return registers_of(reply, function, count)
+        except BadReply as err:
+            raise DeviceSilent(f"read {function}:{address}+{count}, unit {unit}: {err}", err.fault) from err
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One TCP connection: frames in and out of one buffer, made once.
+
+    asyncio's plain protocols allocate 256 KiB for each reply, which costs more than all the rest of a request.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: EventLog) -> None:
+        self._loop = loop
+        self._log = log
+        self._buffer = memoryview(bytearray(4 * (_BEFORE_LENGTH + _LONGEST)))
+        self._filled = 0
+        self._transaction = 0
+        self._asked = 0
+        self._pending: asyncio.Future[Reply] | None = None
+        self._silent = 0
+        self._reason: str | None = None
+        self._transport: asyncio.Transport | None = None
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    async def ask(self, unit: int, pdu: bytes, timeout_s: float) -> Reply:
+        """Unit and PDU of the reply; raises LinkDown, BadReply, or BadReply with TIMEOUT at the deadline."""
+        if self._transport is None or self._reason is not None:
+            raise LinkDown(self._reason or "not connected")
+        assert self._pending is None, "one request at a time"
+        self._transaction = (self._transaction + 1) & 0xFFFF
+        self._asked = min(self._asked + 1, _EARLIER)
+        frame = _MBAP.pack(self._transaction, 0, len(pdu) + 1, unit) + pdu
+        if self._log.debugging:
+            self._log.debug("frame.sent", frame=frame.hex(" "))
+        pending: asyncio.Future[Reply] = self._loop.create_future()
+        self._pending = pending
+        deadline = self._loop.call_later(timeout_s, self._expire, pending, timeout_s)
+        try:
+            self._transport.write(frame)
+            reply: Reply = await pending
+            return reply
+        finally:
+            deadline.cancel()
+            self._pending = None
+
+    def _expire(self, pending: "asyncio.Future[Reply]", timeout_s: float) -> None:
+        if pending.done():
+            return
+        self._silent += 1
+        pending.set_exception(BadReply(f"no reply in {timeout_s:g} s", Fault.TIMEOUT))
+        if self._silent >= _SILENT_REQUESTS:
+            self.end(f"not a byte in answer to {self._silent} requests")
+
+    def end(self, reason: str) -> None:
+        """Close the connection; what is pending, and later requests, fail with LinkDown and this reason."""
+        if self._reason is None:
+            self._reason = reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _distrust(self, reason: str, fault: Fault) -> None:
+        """Close because of bytes that are no answer; the pending request fails with `fault`."""
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(BadReply(reason, fault))
+        self.end(reason)
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._reason is None:
+            self._reason = f"connection lost: {exc}" if exc else "the other side closed the connection"
+        self._transport = None
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(LinkDown(self._reason))
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (asyncio's name; no reply is longer)
+        return self._buffer[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._silent = 0
+        self._filled += nbytes
+        at = 0
+        while self._filled - at >= _MBAP.size and self._reason is None:
+            transaction, protocol, length, unit = _MBAP.unpack_from(self._buffer, at)
+            if protocol != 0 or not 2 <= length <= _LONGEST:
+                self._distrust(f"not Modbus: protocol id {protocol}, length {length}", Fault.REPLY_PROTOCOL)
+                return
+            end = at + _BEFORE_LENGTH + length
+            if end > self._filled:
+                break
+            if self._log.debugging:
+                self._log.debug("frame.received", frame=bytes(self._buffer[at:end]).hex(" "))
+            self._take(transaction, (unit, bytes(self._buffer[at + _MBAP.size : end])))
+            at = end
+        if at == self._filled:
+            self._filled = 0
+        elif at:
+            rest = bytes(self._buffer[at : self._filled])
+            self._buffer[: len(rest)] = rest
+            self._filled = len(rest)
+
+    def _take(self, transaction: int, reply: Reply) -> None:
+        age = (self._transaction - transaction) & 0xFFFF
+        if age == 0 and self._pending is not None and not self._pending.done():
+            self._pending.set_result(reply)
+        elif age < self._asked:
+            self._log.debug("frame.late", transaction=transaction)
+        else:
+            self._distrust(f"a reply to transaction {transaction}, which was not asked", Fault.REPLY_TRANSACTION)
