@@ -1,0 +1,169 @@
+"""Outbox: what of the spool was sent on this connection and what became of it. Decides what may be sent; no I/O.
+
+A parcel is in flight until the broker answers, then awaits the store's word. Not told within its time, it is sent
+again: brokers acknowledge what they later lose. Times are monotonic seconds.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from metering.parcel import ParcelId
+from metering.topics import Committed
+
+_REMEMBERED: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`window`: parcels in flight. `awaiting`: parcels sent and not yet released; beyond it sending pauses, because a
+    broker whose reader is away keeps 1000 messages or fewer and drops the rest. Seconds: `resend_s` until a parcel is
+    sent again, doubling to `resend_most_s`; `refused_s` until a refused topic is tried again, doubling likewise;
+    `silent_s` without any acknowledgement until the connection is given up."""
+
+    window: int = 20
+    awaiting: int = 256
+    resend_s: float = 60.0
+    resend_most_s: float = 900.0
+    refused_s: float = 5.0
+    refused_most_s: float = 300.0
+    silent_s: float = 120.0
+
+
+@dataclass(slots=True)
+class _Sent:
+    times: int
+    again_at: float  # when to send it again; infinite while it is in flight or set aside
+
+
+_NEVER: Final = float("inf")
+
+
+class Outbox:
+    """State of one publisher; `restart` at each new connection."""
+
+    def __init__(self, limits: Limits, epoch: int) -> None:
+        self._limits = limits
+        self._epoch = epoch
+        self._sent: dict[ParcelId, _Sent] = {}
+        self._flying: set[ParcelId] = set()
+        self._aside: set[ParcelId] = set()
+        self._tried: set[ParcelId] = set()  # of this epoch, on earlier connections
+        self._refusals = 0
+        self._closed_until = 0.0
+        self._heard_at = 0.0
+        self._committed = Committed(epochs={})
+
+    def restart(self, now: float) -> None:
+        """A new connection: everything not released counts as unsent."""
+        if len(self._tried) < _REMEMBERED:
+            self._tried |= self._sent.keys()
+        else:
+            self._tried = set(self._sent)
+        self._sent.clear()
+        self._flying.clear()
+        self._aside.clear()
+        self._refusals, self._closed_until, self._heard_at = 0, 0.0, now
+
+    def room(self, now: float, *, others_wait: bool) -> int:
+        """How many more parcels may start; one place is left to the other lane when `others_wait`."""
+        if now < self._closed_until:
+            return 0
+        window = 1 if self._refusals else self._limits.window
+        free = min(window - len(self._flying), self._limits.awaiting - len(self._sent) + len(self._aside))
+        return max(0, free - 1 if others_wait and free == 1 and len(self._flying) > 1 else free)
+
+    def free(self, now: float) -> int:
+        """Places in the window for parcels that were sent before."""
+        if now < self._closed_until:
+            return 0
+        return max(0, (1 if self._refusals else self._limits.window) - len(self._flying))
+
+    def is_sent(self, parcel_id: ParcelId) -> bool:
+        return parcel_id in self._sent
+
+    def start(self, parcel_id: ParcelId, now: float) -> None:
+        """`parcel_id` is being published."""
+        if not self._flying:
+            self._heard_at = now
+        sent = self._sent.setdefault(parcel_id, _Sent(0, _NEVER))
+        sent.times, sent.again_at = sent.times + 1, _NEVER
+        self._flying.add(parcel_id)
+
+    def acked(self, parcel_id: ParcelId, now: float) -> bool:
+        """The broker has it; True when this ends a spell of refusals."""
+        resumed, self._refusals = self._refusals > 0, 0
+        self._landed(parcel_id, now)
+        sent = self._sent.get(parcel_id)
+        if sent is not None:
+            wait = min(self._limits.resend_s * 2 ** min(sent.times - 1, 16), self._limits.resend_most_s)
+            sent.again_at = now + wait
+        if resumed:
+            for other in self._sent.keys() - self._flying - self._aside:
+                self._sent[other].again_at = min(self._sent[other].again_at, now + self._limits.resend_s)
+        return resumed
+
+    def refused(self, parcel_id: ParcelId, now: float) -> None:
+        """The broker said no: keep the parcel, close the outbox for a while, then try with one."""
+        self._landed(parcel_id, now)
+        if now >= self._closed_until:
+            wait = min(self._limits.refused_s * 2 ** min(self._refusals, 16), self._limits.refused_most_s)
+            self._closed_until = now + wait
+            self._refusals += 1
+        if parcel_id in self._sent:
+            self._sent[parcel_id].again_at = now
+
+    def set_aside(self, parcel_id: ParcelId, now: float) -> None:
+        """It can never pass on this connection: keep it, and do not try again."""
+        self._landed(parcel_id, now)
+        if parcel_id in self._sent:
+            self._aside.add(parcel_id)
+
+    def _landed(self, parcel_id: ParcelId, now: float) -> None:
+        self._flying.discard(parcel_id)
+        self._heard_at = now
+
+    def released(self, parcel_ids: Iterable[ParcelId]) -> None:
+        """Forget them: they are safe, or no longer there."""
+        for parcel_id in parcel_ids:
+            self._sent.pop(parcel_id, None)
+            self._aside.discard(parcel_id)
+            self._tried.discard(parcel_id)
+
+    def committed(self, committed: Committed) -> list[ParcelId]:
+        """What the store's word releases: of what was sent on this connection, in flight included."""
+        self._committed = committed
+        stored = [parcel_id for parcel_id in self._sent if committed.holds(parcel_id.epoch, parcel_id.seq)]
+        self.released(stored)
+        return stored
+
+    def is_stored(self, parcel_id: ParcelId) -> bool:
+        """True when an unsent parcel need not be sent: the store had it from an earlier connection or epoch.
+
+        Parcels of this epoch that were never sent are in no store, whatever a message says.
+        """
+        known = parcel_id.epoch != self._epoch or parcel_id in self._tried
+        return known and self._committed.holds(parcel_id.epoch, parcel_id.seq)
+
+    def due_again(self, now: float, limit: int) -> list[ParcelId]:
+        """Parcels to send again, oldest first."""
+        due = sorted(parcel_id for parcel_id, sent in self._sent.items() if sent.again_at <= now)
+        return due[:limit]
+
+    def next_at(self, now: float) -> float:
+        """When to look again although nothing happened; infinite when there is no need."""
+        times = [sent.again_at for sent in self._sent.values()]
+        if now < self._closed_until:
+            return self._closed_until
+        if self._flying:
+            times.append(self._heard_at + self._limits.silent_s)
+        return min(times, default=_NEVER)
+
+    def is_silent(self, now: float) -> bool:
+        """True when parcels are in flight and the broker has not acknowledged anything for too long."""
+        return bool(self._flying) and now >= self._heard_at + self._limits.silent_s
+
+    @property
+    def idle(self) -> bool:
+        """Nothing in flight."""
+        return not self._flying

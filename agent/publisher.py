@@ -1,0 +1,302 @@
+"""Publisher: carries parcels from the spool to the broker, live ones first, and releases what the store confirmed.
+
+It owns the connection: connects with back-off and full jitter, publishes the gateway's status, listens for the
+committed message. A broker that is away, refuses or forgets costs time, never a parcel.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+from typing import Final, Literal
+
+from agent.outbox import Limits, Outbox
+from agent.spool import Spool
+from metering.parcel import Parcel, ParcelId
+from metering.status import State, Status, encode_status
+from metering.topics import Topics, decode_committed
+from wattline.broker import (
+    Broker,
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    Connection,
+    MessageTooLarge,
+    PublishRefused,
+    Will,
+)
+from wattline.clock import Clock
+from wattline.events import EventLog
+
+_STATUS_S: Final = 60.0
+_RETAINED_S: Final = 2.0  # for the retained committed message to arrive before the backlog is sent again
+_STEADY_S: Final = 30.0  # a connection that lived this long starts the back-off anew
+_GOODBYE_S: Final = 3.0
+_FIRST: Final = ParcelId(epoch=0, seq=0)
+
+
+def backoff_s(attempt: int, random: Random, *, base_s: float = 1.0, most_s: float = 60.0) -> float:
+    """Seconds before attempt number `attempt` (from 0): anywhere up to a bound that doubles from `base_s` to `most_s`.
+
+    Full jitter, so that the gateways of a broker that restarts do not return at the same moment.
+    """
+    return random.uniform(0.0, min(most_s, base_s * 2 ** min(attempt, 16)))
+
+
+class Publisher:
+    """`run` it in a task of its own, end it with `stop`. `status` describes the gateway in a given state."""
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        broker: Broker,
+        topics: Topics,
+        clock: Clock,
+        events: EventLog,
+        random: Random,
+        status: Callable[[State], Status],
+        release: Literal["store", "puback"] = "store",
+        limits: Limits | None = None,
+    ) -> None:
+        self._spool, self._broker, self._topics = spool, broker, topics
+        self._clock, self._events, self._random = clock, events, random
+        self._status, self._release = status, release
+        self._outbox = Outbox(limits or Limits(), spool.epoch)
+        self._connection: Connection | None = None
+        self._changed = asyncio.Event()
+        self._retained = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._grace_s = 0.0
+        self._sessions: asyncio.Task[None] | None = None
+        self._flights: set[asyncio.Task[None]] = set()
+        self._cut = self._live = self._backlog = _FIRST
+        self._generation = -1
+        self._backlog_done = False
+        self._complaint = ""
+        self._refusal = ""
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    async def run(self) -> None:
+        """Connect, publish, connect again, until `stop`; never raises BrokerError."""
+        self._spool.on_sealed = self._changed.set
+        self._sessions = asyncio.create_task(self._connect_for_ever(), name="publisher:session")
+        try:
+            await asyncio.wait({self._sessions})
+        finally:
+            self._sessions.cancel()
+            await asyncio.wait({self._sessions})
+        if not self._sessions.cancelled():
+            self._sessions.result()
+
+    async def stop(self, grace_s: float = 2.0) -> None:
+        """Send what is left for at most `grace_s`, publish the status `stopped`, disconnect; then `run` returns."""
+        self._grace_s = grace_s
+        self._stopping.set()
+        if self._sessions is None:
+            return
+        if self.connected:
+            await asyncio.wait({self._sessions}, timeout=grace_s + 2 * _GOODBYE_S)
+        self._sessions.cancel()
+        await asyncio.wait({self._sessions})
+
+    async def publish_status(self) -> None:
+        """Publish the status now, for example because the inventory changed; nothing while there is no broker."""
+        if self._connection is not None:
+            with suppress(BrokerError):
+                await self._publish_status(self._connection, State.ONLINE)
+
+    # --- connections ------------------------------------------------------------------------------------------
+
+    async def _connect_for_ever(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            began, refused = self._clock.monotonic(), False
+            try:
+                will = Will(topic=self._topics.status, payload=encode_status(self._last_will()))
+                async with self._broker.connect(will=will) as connection:
+                    self._connected(connection)
+                    await self._session(connection)
+            except* BrokerError as errors:
+                error = _first(errors)
+                refused = isinstance(error, BrokerRefused)
+                self._complain(error)
+            finally:
+                self._connection = None
+                self._spool.set_online(False)
+            attempt = 0 if self._clock.monotonic() - began >= _STEADY_S else attempt + 1
+            if not self._stopping.is_set():
+                base_s = 10.0 if refused else 1.0
+                await asyncio.sleep(backoff_s(max(attempt - 1, 0), self._random, base_s=base_s))
+
+    def _last_will(self) -> Status:
+        return replace(self._status(State.LOST), devices=None)
+
+    def _connected(self, connection: Connection) -> None:
+        self._connection = connection
+        self._complaint = self._refusal = ""
+        self._outbox.restart(self._clock.monotonic())
+        self._cut = self._live = self._spool.newest
+        self._generation = -1
+        self._retained.clear()
+        self._spool.set_online(True)
+        self._events.info("broker.connected")
+
+    def _complain(self, error: BaseException) -> None:
+        """One event a spell and cause: an attempt a minute for a week is no news."""
+        if self.connected:
+            self._events.warning("broker.lost", error=str(error))
+        elif str(error) != self._complaint:
+            self._complaint = str(error)
+            if isinstance(error, BrokerRefused):
+                self._events.error("broker.refused", error=str(error))
+            else:
+                self._events.warning("broker.unreachable", error=str(error))
+
+    async def _session(self, connection: Connection) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(self._listen(connection), name="publisher:listen"),
+                tasks.create_task(self._tell_status(connection), name="publisher:status"),
+                tasks.create_task(self._send(connection, tasks), name="publisher:send"),
+            ]
+            await self._stopping.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._grace_s):
+                    await self._all_sent()
+            for task in work:
+                task.cancel()
+            await self._in_time(self._publish_status(connection, State.STOPPED))
+            for flight in self._flights:
+                flight.cancel()
+
+    async def _all_sent(self) -> None:
+        while not (self._outbox.idle and self._backlog_done and self._live == self._spool.newest):
+            self._changed.set()
+            await asyncio.sleep(0.02)
+
+    async def _in_time(self, work: Awaitable[None]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await work
+
+    # --- status and committed ---------------------------------------------------------------------------------
+
+    async def _tell_status(self, connection: Connection) -> None:
+        while True:
+            await self._publish_status(connection, State.ONLINE)
+            await asyncio.sleep(_STATUS_S)
+
+    async def _publish_status(self, connection: Connection, state: State) -> None:
+        try:
+            await connection.publish(self._topics.status, encode_status(self._status(state)), retain=True)
+        except PublishRefused as err:
+            self._note_refusal(err)
+
+    async def _listen(self, connection: Connection) -> None:
+        if self._release == "store":
+            await connection.subscribe(self._topics.committed)
+        async for message in connection.messages():
+            try:
+                committed = decode_committed(message.payload)
+            except ValueError as err:
+                self._events.error("committed.invalid", error=str(err))
+            else:
+                self._spool.release(self._outbox.committed(committed))
+                self._retained.set()
+                self._changed.set()
+            message.ack()
+
+    # --- parcels ----------------------------------------------------------------------------------------------
+
+    async def _send(self, connection: Connection, tasks: asyncio.TaskGroup) -> None:
+        if self._release == "store":
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RETAINED_S):
+                    await self._retained.wait()
+        while True:
+            self._changed.clear()
+            await self._fill(connection, tasks)
+            now = self._clock.monotonic()
+            if self._outbox.is_silent(now):
+                raise BrokerLost("the broker acknowledges nothing")
+            at = self._outbox.next_at(now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if at == float("inf") else max(0.001, at - now)):
+                    await self._changed.wait()
+
+    async def _fill(self, connection: Connection, tasks: asyncio.TaskGroup) -> None:
+        """Start as many parcels as may fly: live ones, those to send again, then the backlog, oldest first."""
+        outbox, spool = self._outbox, self._spool
+        if self._generation != spool.generation:
+            self._generation = spool.generation
+            self._cut, self._backlog, self._backlog_done = self._live, _FIRST, False
+        now = self._clock.monotonic()
+        while self._live < spool.newest and (room := outbox.room(now, others_wait=not self._backlog_done)):
+            live = await spool.read(self._live, None, room)
+            self._live = live[-1].id if live else spool.newest
+            for parcel in live:
+                self._start(connection, tasks, parcel)
+        for parcel_id in outbox.due_again(now, outbox.free(now)):
+            again = await spool.fetch(parcel_id)
+            if again is None:
+                outbox.released([parcel_id])
+            else:
+                self._start(connection, tasks, again)
+        while not self._backlog_done and (room := outbox.room(now, others_wait=False)):
+            backlog = await spool.read(self._backlog, _after(self._cut), room)
+            self._backlog_done = not backlog
+            for parcel in backlog:
+                self._backlog = parcel.id
+                if self._release == "store" and outbox.is_stored(parcel.id):
+                    outbox.released([parcel.id])
+                    spool.release([parcel.id])
+                elif not outbox.is_sent(parcel.id):
+                    self._start(connection, tasks, parcel)
+
+    def _start(self, connection: Connection, tasks: asyncio.TaskGroup, parcel: Parcel) -> None:
+        self._outbox.start(parcel.id, self._clock.monotonic())
+        flight = tasks.create_task(self._publish(connection, parcel), name=f"publisher:parcel-{parcel.id.seq}")
+        self._flights.add(flight)
+        flight.add_done_callback(self._flights.discard)
+
+    async def _publish(self, connection: Connection, parcel: Parcel) -> None:
+        try:
+            await connection.publish(self._topics.readings, parcel.body)
+        except MessageTooLarge as err:
+            self._outbox.set_aside(parcel.id, self._clock.monotonic())
+            self._events.error("publish.too_large", epoch=parcel.id.epoch, seq=parcel.id.seq, reason=err.reason)
+        except PublishRefused as err:
+            self._outbox.refused(parcel.id, self._clock.monotonic())
+            self._note_refusal(err)
+        else:
+            if self._outbox.acked(parcel.id, self._clock.monotonic()):
+                self._refusal = ""
+                self._events.info("publish.resumed")
+            if self._release == "puback":
+                self._outbox.released([parcel.id])
+                self._spool.release([parcel.id])
+        self._changed.set()
+
+    def _note_refusal(self, err: PublishRefused) -> None:
+        """One event a cause, until a parcel passes again."""
+        if str(err) != self._refusal:
+            self._refusal = str(err)
+            self._events.error("publish.refused", topic=err.topic, reason=err.reason)
+
+
+def _after(parcel_id: ParcelId) -> ParcelId:
+    return replace(parcel_id, seq=parcel_id.seq + 1)
+
+
+def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:
+    """The first of the errors a group holds, at whatever depth."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, BrokerError)
+    return error

@@ -1,0 +1,372 @@
+"""The spool: gathers sweeps, seals them into parcels and keeps each parcel, in RAM or on disk, until it is released.
+
+The only queue of the agent. A parcel released before its commit is due never touches flash. Each start has an epoch of
+its own, durable before the first parcel exists, so that an id never comes twice. While the disk fails the spool runs on
+from RAM, says so once, and drops its oldest parcels, counted, when the RAM bound is reached.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from agent.spool_disk import Change, Disk, DiskFailed, Stored
+from agent.spool_rows import id_of, key_of
+from metering.parcel import Parcel, ParcelId, seal
+from metering.sweep import Sweep
+from wattline.clock import NS, Clock
+from wattline.events import EventLog
+
+_SEAL_POINTS: Final = 5000  # values and faults of one parcel: bounds its bytes and the time its sealing takes
+_RELEASES: Final = 256  # releases of parcels on disk that are carried out at once instead of at their time
+_READ_BYTES: Final = 2 * 1024 * 1024
+_TOLERANCE_S: Final = 1e-3
+_NEWEST: Final = 1 << 62
+_LATEST_EPOCH: Final = 1 << 31  # of a clock that is absurdly ahead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolStats:
+    """Figures of the spool. Counts are of this epoch, but `dropped`, which counts since the spool was made."""
+
+    epoch: int
+    acquired: int
+    dropped: int
+    parcels_sealed: int
+    parcels_released: int
+    parcels_pending: int
+    readings_pending: int
+    ram_bytes: int
+    disk_bytes: int
+    durable: bool
+
+    def counters(self) -> dict[str, int]:
+        """The counters of the gateway's status message."""
+        return {
+            "acquired": self.acquired,
+            "dropped": self.dropped,
+            "parcels_sealed": self.parcels_sealed,
+            "parcels_released": self.parcels_released,
+            "parcels_pending": self.parcels_pending,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A parcel in RAM and when (monotonic) the first of its sweeps came."""
+
+    parcel: Parcel
+    since: float
+
+
+class Spool:
+    """An async context: entered, it has an epoch; left, all is on disk. `run` must be running in between."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        gateway: str,
+        disk: Disk,
+        clock: Clock,
+        events: EventLog,
+        seal_interval_s: float = 5.0,
+        commit_interval_s: float = 30.0,
+        ram_bound: int = 8 * 1024 * 1024,
+    ) -> None:
+        self._site, self._gateway = site, gateway
+        self._disk, self._clock, self._events = disk, clock, events
+        self._seal_interval_s, self._commit_interval_s = seal_interval_s, commit_interval_s
+        self._ram_bound = ram_bound
+        self._gathered: list[Sweep] = []
+        self._gathered_points = 0
+        self._gathered_since = 0.0
+        self._ram: dict[ParcelId, _Held] = {}
+        self._ram_bytes = 0
+        self._committing: frozenset[ParcelId] = frozenset()
+        self._releases: set[ParcelId] = set()
+        self._releases_since = 0.0
+        self._stored = Stored(epoch=0, dropped=0, parcels=0, readings=0, newest=0, bytes=0)
+        self._dropped_in_ram = 0
+        self._dropping = False
+        self._retry_at: float | None = None  # set while the disk fails
+        self._epoch = self._seq = 0
+        self._acquired = self._sealed = self._released = 0
+        self._online = False
+        self._wake = asyncio.Event()
+        self._one_commit = asyncio.Lock()
+        self.on_sealed: Callable[[], None] = lambda: None
+        self.generation = 0
+        """Rises when parcels older than those read before may have appeared: read from the start again."""
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._heed(await self._disk.open())
+        except DiskFailed as err:
+            self._disk_failed(err)
+        # never below the clock: when the file is lost, what the centre knows of earlier epochs must not match ours
+        self._epoch = max(self._stored.epoch + 1, min(self._clock.now_ns() // NS, _LATEST_EPOCH))
+        await self._commit_now()
+        self._events.info(
+            "spool.opened",
+            epoch=self._epoch,
+            parcels=self._stored.parcels,
+            readings=self._stored.readings,
+            durable=self.durable,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.seal()
+        await self._commit_now()
+        if self._ram:
+            readings = sum(held.parcel.readings for held in self._ram.values())
+            self._events.critical("spool.not_saved", readings=readings, parcels=len(self._ram))
+        await self._disk.close()
+
+    async def run(self) -> None:
+        """Seal and commit at their times, for ever."""
+        while True:
+            self._wake.clear()
+            due = self._due()
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - self._clock.monotonic())):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._tick(self._clock.monotonic() + _TOLERANCE_S)
+
+    # --- in ---------------------------------------------------------------------------------------------------
+
+    def append(self, sweep: Sweep) -> None:
+        """Take a sweep. Never waits, never raises: the spool's bounds are kept by committing, then by dropping."""
+        if not self._gathered:
+            self._gathered_since = self._clock.monotonic()
+            self._wake.set()
+        self._gathered.append(sweep)
+        self._gathered_points += len(sweep.values) + len(sweep.faults)
+        self._acquired += len(sweep.values)
+        if self._gathered_points >= _SEAL_POINTS:
+            self.seal()
+
+    def seal(self) -> None:
+        """Seal what is gathered into a parcel now; nothing gathered, nothing done."""
+        if not self._gathered:
+            return
+        self._seq += 1
+        parcel = seal(
+            self._gathered,
+            site=self._site,
+            gateway=self._gateway,
+            parcel_id=ParcelId(epoch=self._epoch, seq=self._seq),
+            dropped=self._dropped,
+        )
+        self._gathered, self._gathered_points = [], 0
+        self._ram[parcel.id] = _Held(parcel, self._gathered_since)
+        self._ram_bytes += len(parcel.body)
+        self._sealed += 1
+        if self._ram_bytes > self._ram_bound:
+            self._drop_oldest()
+        if self._ram_bytes > self._ram_bound // 2:
+            self._wake.set()
+        self.on_sealed()
+
+    def set_online(self, online: bool) -> None:
+        """Tell whether a broker is there: then parcels are small and soon, otherwise as large as a commit."""
+        self._online = online
+        self._wake.set()
+
+    def _drop_oldest(self) -> None:
+        if not self._dropping:
+            self._dropping = True
+            self._events.critical("spool.dropping", reason="the disk does not keep up and the RAM bound is reached")
+        oldest = [held.parcel for parcel_id, held in self._ram.items() if parcel_id not in self._committing]
+        for parcel in oldest[:-1]:
+            if self._ram_bytes <= self._ram_bound:
+                break
+            self._forget(parcel.id)
+            self._dropped_in_ram += parcel.readings
+
+    def _forget(self, parcel_id: ParcelId) -> bool:
+        held = self._ram.pop(parcel_id, None)
+        if held is not None:
+            self._ram_bytes -= len(held.parcel.body)
+        return held is not None
+
+    # --- out --------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def newest(self) -> ParcelId:
+        """The id of the parcel sealed last; seq 0 before the first."""
+        return ParcelId(epoch=self._epoch, seq=self._seq)
+
+    async def read(self, after: ParcelId, before: ParcelId | None, limit: int) -> list[Parcel]:
+        """The oldest unreleased parcels with after < id < before, up to `limit`; empty when there is none.
+
+        While the disk fails these are the ones in RAM; `generation` rises when it is back.
+        """
+        start, end = key_of(after), _NEWEST if before is None else key_of(before)
+        cursor = start
+        found: dict[ParcelId, Parcel] = {}
+        while not found and cursor < self._stored.newest and self._retry_at is None:
+            try:
+                read = await self._disk.read(cursor, end, limit, _READ_BYTES)
+            except DiskFailed as err:
+                self._disk_failed(err)
+                break
+            self._set_aside(read.damaged)
+            found = {parcel.id: parcel for parcel in read.parcels if parcel.id not in self._releases}
+            if read.complete:
+                break
+            cursor = max(key_of(parcel.id) for parcel in read.parcels)
+            end = end if not found else cursor + 1
+        for parcel_id, held in self._ram.items():
+            if start < key_of(parcel_id) < end:
+                found[parcel_id] = held.parcel
+        return [found[parcel_id] for parcel_id in sorted(found)[:limit]]
+
+    async def fetch(self, parcel_id: ParcelId) -> Parcel | None:
+        """This parcel, or None when it was released or dropped, or the disk does not give it now."""
+        held = self._ram.get(parcel_id)
+        if held is not None:
+            return held.parcel
+        key = key_of(parcel_id)
+        parcels = await self.read(id_of(key - 1), id_of(key + 1), 1)
+        return parcels[0] if parcels else None
+
+    def release(self, parcel_ids: Iterable[ParcelId]) -> None:
+        """Forget parcels that are safe elsewhere: those in RAM at once, those on disk with the next commit."""
+        for parcel_id in parcel_ids:
+            if parcel_id in self._releases:
+                continue
+            self._released += 1
+            if not self._forget(parcel_id) or parcel_id in self._committing:
+                self._delete(parcel_id)
+
+    def _delete(self, parcel_id: ParcelId) -> None:
+        if not self._releases:
+            self._releases_since = self._clock.monotonic()
+            self._wake.set()
+        self._releases.add(parcel_id)
+        if len(self._releases) == _RELEASES:
+            self._wake.set()
+
+    def _set_aside(self, damaged: Iterable[tuple[ParcelId, int]]) -> None:
+        for parcel_id, readings in damaged:
+            if parcel_id not in self._releases:
+                self._events.error("spool.damaged", epoch=parcel_id.epoch, seq=parcel_id.seq, readings=readings)
+                self._dropped_in_ram += readings
+                self._delete(parcel_id)
+
+    # --- to disk ----------------------------------------------------------------------------------------------
+
+    def _due(self) -> float | None:
+        """Monotonic time of the next seal or commit, None when nothing waits."""
+        dues: list[float] = []
+        if self._gathered:
+            wait = self._seal_interval_s if self._online else self._commit_interval_s
+            dues.append(self._gathered_since + wait)
+        commit = self._commit_due()
+        if commit is not None:
+            dues.append(commit)
+        return min(dues, default=None)
+
+    def _commit_due(self) -> float | None:
+        if self._retry_at is not None:
+            return self._retry_at
+        if self._ram_bytes > self._ram_bound // 2 or len(self._releases) >= _RELEASES:
+            return self._clock.monotonic()
+        dues = [held.since + self._commit_interval_s for held in self._ram.values()][:1]
+        if self._gathered and not self._online:
+            dues.append(self._gathered_since + self._commit_interval_s)
+        if self._releases:
+            dues.append(self._releases_since + self._commit_interval_s)
+        return min(dues, default=None)
+
+    async def _tick(self, now: float) -> None:
+        commit = self._commit_due()
+        committing = commit is not None and commit <= now
+        wait = self._seal_interval_s if self._online else self._commit_interval_s
+        if self._gathered and (self._gathered_since + wait <= now or (committing and not self._online)):
+            self.seal()
+        if committing:
+            await self._commit_now()
+
+    async def _commit_now(self) -> None:
+        """Make all sealed parcels and all releases durable in one transaction; a failing disk is noted, not raised."""
+        async with self._one_commit:
+            insert = tuple(held.parcel for held in self._ram.values())
+            delete, dropped = tuple(self._releases), self._dropped_in_ram
+            if not insert and not delete and not dropped and self._stored.epoch == self._epoch and self.durable:
+                return
+            self._committing = frozenset(self._ram)
+            change = Change(epoch=self._epoch, insert=insert, delete=delete, dropped=dropped)
+            try:
+                stored = await self._disk.commit(change)
+            except DiskFailed as err:
+                self._disk_failed(err)
+                return
+            finally:
+                self._committing = frozenset()
+            for parcel in insert:
+                self._forget(parcel.id)
+            self._releases.difference_update(delete)
+            self._releases_since = self._clock.monotonic()
+            self._dropped_in_ram -= dropped
+            over_budget = stored.dropped - self._stored.dropped - dropped
+            self._heed(stored)
+            if over_budget > 0 and not self._dropping and stored.mended is None:
+                self._dropping = True
+                self._events.critical("spool.dropping", reason="the budget is full", readings=over_budget)
+            elif over_budget <= 0:
+                self._dropping = False
+
+    def _heed(self, stored: Stored) -> None:
+        """Take over what the disk said of itself."""
+        if stored.mended is not None:
+            self._events.critical("spool.salvaged", found=stored.mended)
+            self.generation += 1
+        if self._retry_at is not None:
+            self._retry_at = None
+            self.generation += 1
+            self._events.info("spool.disk_back", parcels=stored.parcels)
+            self.on_sealed()
+        self._stored = stored
+
+    def _disk_failed(self, err: DiskFailed) -> None:
+        if self._retry_at is None:
+            self._events.critical("spool.disk_failed", error=str(err))
+        self._retry_at = self._clock.monotonic() + self._commit_interval_s
+
+    # --- figures ----------------------------------------------------------------------------------------------
+
+    @property
+    def durable(self) -> bool:
+        """False while the disk fails."""
+        return self._retry_at is None
+
+    @property
+    def _dropped(self) -> int:
+        return self._stored.dropped + self._dropped_in_ram
+
+    def stats(self) -> SpoolStats:
+        return SpoolStats(
+            epoch=self._epoch,
+            acquired=self._acquired,
+            dropped=self._dropped,
+            parcels_sealed=self._sealed,
+            parcels_released=self._released,
+            parcels_pending=max(0, self._stored.parcels - len(self._releases)) + len(self._ram),
+            readings_pending=self._stored.readings + sum(held.parcel.readings for held in self._ram.values()),
+            ram_bytes=self._ram_bytes,
+            disk_bytes=self._stored.bytes,
+            durable=self.durable,
+        )

@@ -1,0 +1,273 @@
+"""The spool's SQLite file: one connection, a log of sealed parcels, each row under a CRC. Synchronous.
+
+The pragmas and why: docs/guarantee.md. Raises sqlite3.Error or OSError when the disk refuses, Damaged when the content
+is wrong; agent.spool_disk decides what then happens.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.spool_rows import SELECT, Damaged, id_of, insert_row, key_of, parcel_of, ranges_of, sorted_out
+from agent.spool_salvage import aside_of, copy_legible, finish_swap, new_of, remove, sync_directory
+from metering.parcel import Parcel, ParcelId
+
+_PAGE: Final = 4096
+_SCHEMA_VERSION: Final = 1
+_TAKEN_S: Final = 5.0  # an agent that is being replaced may need this long to let go of its file
+_SPARE_PAGES: Final = 16  # of a commit, for the tree's inner pages and the meta row
+_SANE_READINGS: Final = 10_000_000
+
+# one answer a pragma, as SQLite gives it back; the order matters, the first ones before the first table
+_PRAGMAS: Final = (
+    ("secure_delete", "OFF", 0),
+    ("locking_mode", "EXCLUSIVE", "exclusive"),
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("wal_autocheckpoint", "1000", 1000),
+    ("cache_size", "-2000", -2000),
+    ("journal_size_limit", "5242880", 5242880),
+    ("mmap_size", "0", 0),
+)
+_TABLES: Final = """
+    BEGIN IMMEDIATE;
+    CREATE TABLE parcel (id INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+                         readings INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, dropped INTEGER NOT NULL,
+                       parcels INTEGER NOT NULL, readings INTEGER NOT NULL);
+    INSERT INTO meta VALUES (1, 0, 0, 0, 0);
+    PRAGMA user_version = 1;
+    COMMIT;
+"""
+_READ: Final = SELECT + "WHERE id > ? AND id < ? ORDER BY id"
+
+
+class SpoolTaken(Exception):
+    """Another process has the spool open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one commit makes durable. `dropped` readings were lost outside the disk and join the file's count."""
+
+    epoch: int
+    insert: Sequence[Parcel] = ()
+    delete: Sequence[ParcelId] = ()
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the file holds. `dropped`: readings lost since the file was made; `mended`: what salvage did, once."""
+
+    epoch: int
+    dropped: int
+    parcels: int
+    readings: int
+    newest: int  # key of the newest parcel, 0 when there is none
+    bytes: int
+    mended: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Parcels in ascending order. `complete`: none was left in the range because of a limit."""
+
+    parcels: tuple[Parcel, ...]
+    damaged: tuple[tuple[ParcelId, int], ...]  # rows whose CRC is wrong, with their readings as far as one can tell
+    complete: bool
+
+
+class SpoolFile:
+    """Owned by one thread. Any method opens the file when it is not open; after an error call `close`."""
+
+    def __init__(self, path: Path, *, budget: int) -> None:
+        self._path = path
+        self._budget = budget
+        self._db: sqlite3.Connection | None = None
+        self._mended: str | None = None
+
+    def open(self) -> Stored:
+        """Open or make the file; raises SpoolTaken, Damaged, sqlite3.Error, OSError."""
+        with sorted_out():
+            return self._stored(self._opened())
+
+    def close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with suppress(sqlite3.Error):
+                db.close()
+
+    def commit(self, change: Change) -> Stored:
+        with sorted_out():
+            db = self._opened()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                self._apply(db, change)
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+            return self._stored(db)
+
+    def read(self, after: int, before: int, limit: int, max_bytes: int) -> Read:
+        parcels: list[Parcel] = []
+        damaged: list[tuple[ParcelId, int]] = []
+        size, complete = 0, True
+        with sorted_out():
+            rows = self._opened().execute(_READ, (after, before))
+            try:
+                for row in rows:
+                    if len(parcels) >= limit or size >= max_bytes:
+                        complete = False
+                        break
+                    parcel = parcel_of(row)
+                    if parcel is None:
+                        sane = isinstance(row[3], int) and 0 <= row[3] <= _SANE_READINGS
+                        damaged.append((id_of(row[0]), row[3] if sane else 0))
+                    else:
+                        parcels.append(parcel)
+                        size += len(parcel.body)
+            finally:
+                rows.close()  # an open SELECT would hold back the checkpoint
+        return Read(parcels=tuple(parcels), damaged=tuple(damaged), complete=complete)
+
+    # --- opening ----------------------------------------------------------------------------------------------
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            finish_swap(self._path)
+            self._db = self._connect(self._path)
+        return self._db
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=_TAKEN_S, isolation_level=None)
+        try:
+            db.execute(f"PRAGMA page_size = {_PAGE}")
+            db.execute(f"PRAGMA max_page_count = {self._pages() + 2 * _SPARE_PAGES}")
+            for name, setting, answer in _PRAGMAS:
+                db.execute(f"PRAGMA {name} = {setting}").fetchall()
+                got = db.execute(f"PRAGMA {name}").fetchone()
+                if got is None or got[0] != answer:
+                    raise sqlite3.OperationalError(f"not durable: {name} is {got}, not {answer}")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                db.executescript(_TABLES)
+                sync_directory(path.parent)
+            elif version != _SCHEMA_VERSION:
+                raise Damaged(f"{path.name} says it is of spool version {version}, not {_SCHEMA_VERSION}")
+            db.execute("SELECT epoch FROM meta WHERE one = 1").fetchone()
+        except sqlite3.OperationalError as err:
+            db.close()
+            if getattr(err, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise SpoolTaken(f"{path} is in use by another process") from err
+            raise
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _pages(self) -> int:
+        return max(self._budget // _PAGE, 4 * _SPARE_PAGES)
+
+    def _stored(self, db: sqlite3.Connection) -> Stored:
+        row = db.execute("SELECT epoch, dropped, parcels, readings FROM meta WHERE one = 1").fetchone()
+        newest = db.execute("SELECT max(id) FROM parcel").fetchone()[0]
+        if row is None:
+            raise Damaged("the meta row is gone")
+        mended, self._mended = self._mended, None
+        return Stored(
+            epoch=row[0],
+            dropped=row[1],
+            parcels=row[2],
+            readings=row[3],
+            newest=newest or 0,
+            bytes=_used_pages(db) * _PAGE,
+            mended=mended,
+        )
+
+    # --- one commit -------------------------------------------------------------------------------------------
+
+    def _apply(self, db: sqlite3.Connection, change: Change) -> None:
+        gone = [
+            row[0]
+            for first, last in ranges_of(key_of(parcel_id) for parcel_id in change.delete)
+            for row in db.execute("DELETE FROM parcel WHERE id BETWEEN ? AND ? RETURNING readings", (first, last))
+        ]
+        insert, dropped = list(change.insert), change.dropped
+        over = self._make_room(db, insert)
+        dropped += sum(over)
+        added = [parcel.readings for parcel in insert if insert_row(db, parcel)]
+        from_disk = over[: len(over) - (len(change.insert) - len(insert))]
+        db.execute(
+            "UPDATE meta SET epoch = max(epoch, ?), dropped = dropped + ?, parcels = parcels + ?,"
+            " readings = readings + ? WHERE one = 1",
+            (
+                change.epoch,
+                dropped,
+                len(added) - len(gone) - len(from_disk),
+                sum(added) - sum(gone) - sum(from_disk),
+            ),
+        )
+
+    def _make_room(self, db: sqlite3.Connection, insert: list[Parcel]) -> list[int]:
+        """Drop the oldest parcels until `insert` fits: first of the file, then of `insert` itself.
+
+        Returns the readings of each dropped parcel in that order. A damaged file set aside goes before any parcel.
+        """
+        over: list[int] = []
+        aside = aside_of(self._path)
+
+        def lacking() -> int:
+            need = sum(_pages_of(len(parcel.body)) for parcel in insert) + _SPARE_PAGES
+            kept = aside.stat().st_size // _PAGE if aside.exists() else 0
+            return _used_pages(db) + kept + need - self._pages()
+
+        if lacking() > 0:
+            remove(aside)
+        while (pages := lacking()) > 0:
+            oldest = db.execute("SELECT id, readings, length(body) FROM parcel ORDER BY id LIMIT 64").fetchall()
+            if not oldest:
+                break
+            for key, readings, size in oldest:
+                db.execute("DELETE FROM parcel WHERE id = ?", (key,))
+                over.append(readings)
+                pages -= _pages_of(size)
+                if pages <= 0:
+                    break
+        while insert and lacking() > 0:
+            over.append(insert.pop(0).readings)
+        return over
+
+    # --- damage -----------------------------------------------------------------------------------------------
+
+    def salvage(self, reason: str) -> None:
+        """Copy every row that verifies into a new file, set the damaged one aside as `.corrupt`, count what is lost.
+
+        A failing disk leaves the damaged file in its place: the next opening tries again.
+        """
+        self.close()
+        target = new_of(self._path)
+        remove(target)
+        with sorted_out():
+            new = self._connect(target)
+            try:
+                salvaged = copy_legible(self._path, new)
+            finally:
+                new.close()
+        self._path.replace(aside_of(self._path))
+        finish_swap(self._path)
+        self._mended = f"{reason}: {salvaged}"
+
+
+def _used_pages(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA page_count").fetchone()[0]) - int(db.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def _pages_of(size: int) -> int:
+    return size // (_PAGE - 4) + 1

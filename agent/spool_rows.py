@@ -1,0 +1,76 @@
+"""Rows of the spool's file: a parcel under its key and a CRC, and which SQLite errors mean that content is wrong."""
+
+import sqlite3
+import struct
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from metering.parcel import Parcel, ParcelId
+
+_SEQ_BITS: Final = 31
+_CRC: Final = struct.Struct("<qqqq")
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+
+SELECT: Final = "SELECT id, first_at, last_at, readings, crc, body FROM parcel "
+
+
+class Damaged(Exception):
+    """The file's content is wrong: salvage it."""
+
+
+def key_of(parcel_id: ParcelId) -> int:
+    """The row id: ascending by epoch (32 bits), then seq (31 bits)."""
+    return parcel_id.epoch << _SEQ_BITS | parcel_id.seq
+
+
+def id_of(key: int) -> ParcelId:
+    return ParcelId(epoch=key >> _SEQ_BITS, seq=key & (1 << _SEQ_BITS) - 1)
+
+
+def crc_of(key: int, parcel: Parcel) -> int:
+    return zlib.crc32(parcel.body, zlib.crc32(_CRC.pack(key, parcel.first_at, parcel.last_at, parcel.readings)))
+
+
+def parcel_of(row: tuple[Any, ...]) -> Parcel | None:
+    """The parcel of a row, or None when the row is not what was written."""
+    key, first_at, last_at, readings, crc, body = row
+    if not isinstance(body, bytes) or not all(isinstance(field, int) for field in row[:5]):
+        return None
+    parcel = Parcel(id=id_of(key), first_at=first_at, last_at=last_at, readings=readings, body=body)
+    return parcel if crc_of(key, parcel) == crc else None
+
+
+def insert_row(db: sqlite3.Connection, parcel: Parcel) -> bool:
+    """False when the row was there already: a commit that seemed to fail may have been made."""
+    key = key_of(parcel.id)
+    row = (key, parcel.first_at, parcel.last_at, parcel.readings, crc_of(key, parcel), parcel.body)
+    return db.execute("INSERT OR IGNORE INTO parcel VALUES (?, ?, ?, ?, ?, ?)", row).rowcount > 0
+
+
+def ranges_of(keys: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Closed ranges of consecutive keys."""
+    first = last = None
+    for key in sorted(keys):
+        if first is None or last is None:
+            first = last = key
+        elif key == last + 1:
+            last = key
+        else:
+            yield first, last
+            first = last = key
+    if first is not None and last is not None:
+        yield first, last
+
+
+@contextmanager
+def sorted_out() -> Generator[None]:
+    """Turns the SQLite errors that mean wrong content into Damaged; a full or failing disk stays what it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as err:
+        code: int | None = getattr(err, "sqlite_errorcode", None)
+        if (code is None and not isinstance(err, sqlite3.OperationalError)) or (code or 0) & 0xFF in _DAMAGE:
+            raise Damaged(str(err)) from err
+        raise

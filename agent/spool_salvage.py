@@ -1,0 +1,116 @@
+"""Salvage of a damaged spool file: rows that verify are copied, the damaged file is set aside, loss is counted."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.spool_rows import SELECT, insert_row, parcel_of
+from metering.parcel import Parcel
+
+_MISSES: Final = 4096  # rows in a row that cannot be read before salvage gives up on this side of a damage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """What salvage kept. `lost` is None when the damaged file no longer says how much it held."""
+
+    parcels: int
+    readings: int
+    lost: int | None
+
+    def __str__(self) -> str:
+        return f"{self.parcels} parcels kept, readings lost: {'unknown' if self.lost is None else self.lost}"
+
+
+def aside_of(path: Path) -> Path:
+    """Where the damaged file is set aside; the last one is kept, for as long as the budget has room."""
+    return path.with_name(path.name + ".corrupt")
+
+
+def new_of(path: Path) -> Path:
+    """The salvaged file until it takes its place."""
+    return path.with_name(path.name + ".new")
+
+
+def copy_legible(path: Path, new: sqlite3.Connection) -> Salvaged:
+    """Copy all that verifies from the damaged file at `path` into the empty spool `new`, counts included."""
+    old = sqlite3.connect(path, isolation_level=None)
+    try:
+        meta = _one(old, "SELECT epoch, dropped, readings FROM meta WHERE one = 1", ())
+        whole = meta is not None and all(isinstance(field, int) and field >= 0 for field in meta)
+        epoch, dropped, expected = meta if meta is not None and whole else (0, 0, 0)
+        parcels = readings = 0
+        new.execute("BEGIN IMMEDIATE")
+        for parcel in _legible(old):
+            insert_row(new, parcel)
+            parcels, readings, epoch = parcels + 1, readings + parcel.readings, max(epoch, parcel.id.epoch)
+        lost = max(0, expected - readings) if whole else None
+        new.execute(
+            "UPDATE meta SET epoch = ?, dropped = ?, parcels = ?, readings = ? WHERE one = 1",
+            (epoch, dropped + (lost or 0), parcels, readings),
+        )
+        new.execute("COMMIT")
+    finally:
+        with suppress(sqlite3.Error):
+            old.close()
+    return Salvaged(parcels=parcels, readings=readings, lost=lost)
+
+
+def finish_swap(path: Path) -> None:
+    """Put the salvaged file into its place if a damaged one has just been moved away, or a crash came between."""
+    new = new_of(path)
+    if path.exists():
+        remove(new)
+    elif new.exists():
+        wal, aside = (each.with_name(each.name + "-wal") for each in (path, aside_of(path)))
+        aside.unlink(missing_ok=True)
+        if wal.exists():
+            wal.replace(aside)
+        new.replace(path)
+        sync_directory(path.parent)
+
+
+def remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _one(db: sqlite3.Connection, sql: str, arguments: tuple[int, ...]) -> tuple[Any, ...] | None:
+    """One row, or None when there is none or it cannot be read."""
+    try:
+        row: tuple[Any, ...] | None = db.execute(sql, arguments).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return row
+
+
+def _legible(db: sqlite3.Connection) -> Iterator[Parcel]:
+    """Every parcel of a damaged file that verifies: from both ends up to the damage, then row by row into it."""
+    ends = [0, 1 << 63 - 1]
+    for end, sql in ((0, "WHERE id > ? AND id < ? ORDER BY id"), (1, "WHERE id > ? AND id < ? ORDER BY id DESC")):
+        while (row := _one(db, SELECT + sql + " LIMIT 1", (ends[0], ends[1]))) is not None:
+            ends[end] = row[0]
+            parcel = parcel_of(row)
+            if parcel is not None:
+                yield parcel
+    for start, step in ((ends[0], 1), (ends[1], -1)):
+        misses, key = 0, start + step
+        while misses < _MISSES and ends[0] < key < ends[1]:
+            row = _one(db, SELECT + "WHERE id = ?", (key,))
+            parcel = None if row is None else parcel_of(row)
+            misses = 0 if parcel else misses + 1
+            if parcel is not None:
+                yield parcel
+            key += step

@@ -1,0 +1,212 @@
+"""The spool's file: what is committed stays, what is damaged is counted and costs no start."""
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+from agent.spool_disk import Change, DiskFailed, SpoolTaken, SqliteDisk, Stored
+from agent.spool_file import SpoolFile
+from metering.parcel import Parcel, ParcelId
+
+LAST = 1 << 62
+BUDGET = 64 * 1024 * 1024
+
+
+def parcel(seq: int, *, epoch: int = 7, size: int = 600, readings: int = 10) -> Parcel:
+    body = random.Random(seq).randbytes(size)
+    return Parcel(id=ParcelId(epoch=epoch, seq=seq), first_at=seq, last_at=seq + 1, readings=readings, body=body)
+
+
+def parcels(first: int, last: int, **how: int) -> list[Parcel]:
+    return [parcel(seq, **how) for seq in range(first, last + 1)]
+
+
+def everything(file: SpoolFile) -> list[Parcel]:
+    return list(file.read(0, LAST, 1_000_000, 1 << 40).parcels)
+
+
+def made(path: Path, count: int, *, size: int = 600) -> list[Parcel]:
+    """A closed spool file of `count` parcels, checkpointed into its main file."""
+    kept = parcels(1, count, size=size)
+    file = SpoolFile(path, budget=BUDGET)
+    file.commit(Change(epoch=7, insert=kept))
+    file.close()
+    return kept
+
+
+def mended(path: Path) -> tuple[Stored, list[Parcel]]:
+    """Open what may be damaged, the way the agent does, and read all of it."""
+
+    async def look() -> tuple[Stored, list[Parcel]]:
+        disk = SqliteDisk(path.parent, budget=BUDGET)
+        try:
+            first = await disk.open()
+            read = await disk.read(0, LAST, 1_000_000, 1 << 40)
+            await disk.commit(Change(epoch=8, insert=[parcel(1, epoch=8)]))
+            last = await disk.commit(Change(epoch=8, delete=[ParcelId(epoch=8, seq=1)]))
+            return (first if first.mended else last), list(read.parcels)
+        finally:
+            await disk.close()
+
+    return asyncio.run(look())
+
+
+def test_what_is_committed_is_read_back_in_order_after_reopening(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET)
+    file.commit(Change(epoch=7, insert=parcels(1, 50)))
+    file.commit(Change(epoch=7, insert=parcels(51, 60), delete=[ParcelId(epoch=7, seq=n) for n in (1, 2, 3, 9)]))
+    file.close()
+    stored = file.open()
+    assert (stored.epoch, stored.parcels, stored.readings, stored.dropped) == (7, 56, 560, 0)
+    assert everything(file) == [p for p in parcels(1, 60) if p.id.seq not in (1, 2, 3, 9)]
+    file.close()
+
+
+def test_a_commit_that_is_made_twice_counts_once(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET)
+    file.commit(Change(epoch=7, insert=parcels(1, 5)))
+    assert file.commit(Change(epoch=7, insert=parcels(1, 5))).parcels == 5
+    file.close()
+
+
+def test_a_read_stops_at_its_limits_and_says_that_there_is_more(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET)
+    file.commit(Change(epoch=7, insert=parcels(1, 10)))
+    assert not file.read(0, LAST, 3, 1 << 30).complete
+    assert len(file.read(0, LAST, 100, 1000).parcels) == 2
+    assert file.read(0, LAST, 10, 1 << 30).complete
+    file.close()
+
+
+def test_the_budget_drops_the_oldest_and_counts_it_in_the_same_commit(tmp_path: Path) -> None:
+    budget = 2 * 1024 * 1024
+    file = SpoolFile(tmp_path / "spool.sqlite3", budget=budget)
+    for first in range(1, 400, 10):
+        stored = file.commit(Change(epoch=7, insert=parcels(first, first + 9, size=20_000)))
+        assert stored.bytes <= budget
+    left = everything(file)
+    assert left == parcels(left[0].id.seq, 400, size=20_000)
+    assert stored.dropped == 10 * (left[0].id.seq - 1)
+    assert (stored.parcels, stored.readings) == (len(left), 10 * len(left))
+    assert (tmp_path / "spool.sqlite3").stat().st_size <= budget + 64 * 4096
+    file.close()
+
+
+def test_what_is_larger_than_the_whole_budget_is_dropped_and_counted(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path / "spool.sqlite3", budget=1024 * 1024)
+    stored = file.commit(Change(epoch=7, insert=parcels(1, 30, size=100_000), dropped=5))
+    left = everything(file)
+    assert 0 < len(left) < 30
+    assert left[-1].id.seq == 30
+    assert stored.dropped == 5 + 10 * (30 - len(left))
+    file.close()
+
+
+def test_a_second_agent_is_refused_and_the_first_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.spool_file._TAKEN_S", 0.1)
+    first, second = (SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET) for _ in range(2))
+    first.commit(Change(epoch=7, insert=parcels(1, 3)))
+    with pytest.raises(SpoolTaken, match="another process"):
+        second.open()
+    assert first.commit(Change(epoch=7, insert=parcels(4, 5))).parcels == 5
+    first.close()
+    assert second.open().parcels == 5
+    second.close()
+
+
+def test_a_place_that_cannot_be_written_is_a_failed_disk_and_not_a_crash(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    async def main() -> None:
+        disk = SqliteDisk(tmp_path / "file" / "spool", budget=BUDGET)
+        with pytest.raises(DiskFailed):
+            await disk.open()
+        await disk.close()
+
+    asyncio.run(main())
+
+
+def test_synchronous_full_is_checked_and_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.spool_file._PRAGMAS", (("synchronous", "NORMAL", 2),))
+    with pytest.raises(sqlite3.OperationalError, match="not durable"):
+        SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET).open()
+
+
+def test_a_row_whose_bytes_changed_is_left_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite3"
+    kept = made(path, 40)
+    data = path.read_bytes()
+    at = data.index(kept[20].body[100:140])
+    path.write_bytes(data[:at] + b"\0" + data[at + 1 :])
+    file = SpoolFile(path, budget=BUDGET)
+    read = file.read(0, LAST, 1000, 1 << 30)
+    file.close()
+    assert list(read.parcels) == kept[:20] + kept[21:]
+    assert read.damaged == ((kept[20].id, 10),)
+
+
+def test_the_wal_torn_at_any_offset_costs_at_most_the_last_commit(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite3"
+    file = SpoolFile(path, budget=BUDGET)
+    before_last = 0
+    for n in range(1, 9):
+        before_last = path.with_name("spool.sqlite3-wal").stat().st_size if n > 1 else 0
+        file.commit(Change(epoch=7, insert=[parcel(n)]))
+    main, wal = path.read_bytes(), path.with_name("spool.sqlite3-wal").read_bytes()
+    file.close()
+    chance = random.Random(1)
+    for offset in [chance.randrange(before_last, len(wal)) for _ in range(150)]:
+        flipped = wal[:offset] + bytes([wal[offset] ^ 0xFF]) + wal[offset + 1 :]
+        for torn in (wal[:offset], flipped):
+            path.write_bytes(main)
+            (tmp_path / "spool.sqlite3-wal").write_bytes(torn)
+            file = SpoolFile(path, budget=BUDGET)
+            left = everything(file)
+            stored = file.open()
+            file.close()
+            assert left == parcels(1, len(left))
+            assert len(left) >= 7
+            assert stored.parcels == len(left)
+
+
+@pytest.mark.parametrize("slice_of_pages", range(4))
+def test_noise_over_any_page_never_stops_the_start_and_never_gives_garbage(tmp_path: Path, slice_of_pages: int) -> None:
+    source = tmp_path / "source.sqlite3"
+    kept = made(source, 120, size=1500)
+    data = source.read_bytes()
+    pages = len(data) // 4096
+    for page in range(slice_of_pages, pages, 4):
+        home = tmp_path / f"page-{page}"
+        home.mkdir()
+        noise = random.Random(page).randbytes(4096)
+        path = home / "spool.sqlite3"
+        path.write_bytes(data[: page * 4096] + noise + data[(page + 1) * 4096 :])
+        stored, left = mended(path)
+        assert set(left) <= set(kept), f"page {page}: garbage"
+        if page > 2:
+            assert len(left) >= len(kept) - 12, f"page {page}: {len(left)} left"
+            assert stored.dropped in (0, 10 * (len(kept) - len(left)))
+        if stored.mended:
+            assert (home / "spool.sqlite3.corrupt").exists()
+
+
+def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite3"
+    path.write_bytes(b"not a database" * 1000)
+    stored, left = mended(path)
+    assert (left, stored.parcels) == ([], 0)
+    assert stored.mended is not None
+    assert "unknown" in stored.mended
+    assert (tmp_path / "spool.sqlite3.corrupt").read_bytes().startswith(b"not a database")
+
+
+def test_salvage_that_was_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite3"
+    kept = made(path, 20)
+    path.rename(tmp_path / "spool.sqlite3.new")
+    (tmp_path / "spool.sqlite3-wal").write_bytes(b"of the damaged file")
+    _, left = mended(path)
+    assert left == kept
+    assert (tmp_path / "spool.sqlite3.corrupt-wal").read_bytes() == b"of the damaged file"
