@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 from drivers.modbus.plan import Block
@@ -10,10 +11,8 @@ from drivers.modbus.reader import ModbusReader
 from drivers.modbus.tcp import TcpLink
 from metering.lineprotocol import check_name
 from metering.sweep import PointInfo
-from wattline.clock import Clock
+from wattline.clock import NS, Clock
 from wattline.events import EventLog
-
-_NS = 1_000_000_000
 
 
 class Link(Protocol):
@@ -79,37 +78,30 @@ class ModbusBus:
         finally:
             await self._link.close()
 
-    async def rest(self, device_rested_at: float) -> None:
-        """Wait until bus and device have had their pauses."""
-        left = max(self._rested_at, device_rested_at) - self._clock.monotonic()
-        if left > 0:
-            await self._clock.sleep_until(self._clock.now_ns() + round(left * _NS))
-
-    async def ask(self, unit: int, block: Block) -> bytes:
-        """One request; the pause of the bus starts when it is over."""
+    async def ask(self, device: "ModbusDevice", block: Block) -> bytes:
+        """The register bytes of one block, after the pauses that the bus and the meter need. Raises as Link.read."""
+        pause_s = device.profile.limits.min_pause_s
+        if not (pause_s or self._pause_s):
+            return await self._link.read(device.unit, block.table.function, block.address, block.count)
+        left_s = max(self._rested_at, device.rested_at) - self._clock.monotonic()
+        if left_s > 0:
+            await self._clock.sleep_until(self._clock.now_ns() + round(left_s * NS))
         try:
-            return await self._link.read(unit, block.table.function, block.address, block.count)
+            return await self._link.read(device.unit, block.table.function, block.address, block.count)
         finally:
-            if self._pause_s:
-                self._rested_at = self._clock.monotonic() + self._pause_s
+            now = self._clock.monotonic()
+            self._rested_at = now + self._pause_s
+            device.rested_at = now + pause_s
 
     def reader(self, device: "ModbusDevice", points: Collection[Point]) -> ModbusReader:
         return ModbusReader(
             device=device.name,
             profile=device.profile,
             points=points,
-            ask=device.ask,
+            ask=partial(self.ask, device),
             clock=self._clock,
             log=self._log.bind(device=device.name),
         )
-
-    @property
-    def clock(self) -> Clock:
-        return self._clock
-
-    @property
-    def pauses(self) -> bool:
-        return self._pause_s > 0
 
 
 class ModbusDevice:
@@ -121,7 +113,7 @@ class ModbusDevice:
         self._unit = unit
         self._profile = profile
         self._points = points
-        self._rested_at = float("-inf")
+        self.rested_at = float("-inf")  # on the bus's clock: when the meter may be asked again
 
     @property
     def name(self) -> str:
@@ -147,17 +139,6 @@ class ModbusDevice:
         if unknown := sorted(set(points) - known):
             raise ValueError(f"{self._name} does not deliver {', '.join(unknown)}")
         return self._bus.reader(self, [point for point in self._points if point.name in points])
-
-    async def ask(self, block: Block) -> bytes:
-        """The register bytes of one block, after the pauses the bus and the meter need."""
-        pause_s = self._profile.limits.min_pause_s
-        if not pause_s and not self._bus.pauses:
-            return await self._bus.ask(self._unit, block)
-        await self._bus.rest(self._rested_at)
-        try:
-            return await self._bus.ask(self._unit, block)
-        finally:
-            self._rested_at = self._bus.clock.monotonic() + pause_s
 
 
 class ModbusTcpBus(ModbusBus):

@@ -5,9 +5,8 @@ from decimal import Decimal
 from math import ceil, floor, isfinite
 from typing import Any
 
-from drivers.modbus.point_file import float_of
 from drivers.modbus.profile import Family, Form, Point, Sentinel, ValueType, WordOrder
-from drivers.modbus.scaling import EXACT, Factor, digits_of, text_of
+from drivers.modbus.scaling import EXACT, Factor, digits_of, float_of, text_of
 from metering.faults import Fault
 
 FactorKey = tuple[Decimal, tuple[str, ...]]

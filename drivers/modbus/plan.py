@@ -59,7 +59,7 @@ def _plan_table(table: Table, wanted: list[Point], limits: Limits, gaps: list[Sp
         start = free[0].address
         taken = [point for point in free if _allowed(start, point.end, limits, gaps)]
         if not taken or taken[0] is not free[0]:
-            raise PlanError(f"{free[0].name}: no read within the limits brings {free[0].type} at {table} {start}")
+            raise PlanError(f"no read within the limits brings {free[0].name} ({free[0].type} at {table} {start})")
         free = [point for point in free if point not in taken]
         first, end = _aligned(start, max(point.end for point in taken), limits)
         yield Block(table=table, address=first, count=end - first, points=tuple(taken))

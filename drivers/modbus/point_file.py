@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from drivers.modbus.profile import Family, Form, Point, Sentinel, Table, ValueType, WordOrder
+from drivers.modbus.scaling import float_of
 from drivers.modbus.unit_advice import advice
 from metering.quantities import QUANTITIES, Kind, Quantity, quantity_of
 
@@ -188,10 +188,3 @@ def _sentinel(value_type: ValueType, text: str) -> Sentinel:
         if float_of(value_type, bits) is None:
             raise PointMistake("is NaN or infinity: that is a fault anyway", "sentinel")
     return Sentinel(bits, mask)
-
-
-def float_of(value_type: ValueType, bits: int) -> float | None:
-    """The number of float bits; None when they are NaN or infinity."""
-    size = value_type.registers * 2
-    (value,) = struct.unpack(">f" if size == 4 else ">d", bits.to_bytes(size, "big"))
-    return float(value) if value - value == 0 else None

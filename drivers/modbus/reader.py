@@ -79,7 +79,7 @@ class ModbusReader:
                 replies.append(err.fault)
                 if err.fault in _SILENT:  # a gateway says that the device did not answer it
                     timeouts += 1
-                    bad = bad or DeviceSilent(str(err), err.fault)
+                    bad = bad or DeviceSilent(f"read {block}: {err}", err.fault)
                 else:
                     taken_at = self._clock.now_ns()
                     if err.code == _ILLEGAL_ADDRESS:

@@ -1,9 +1,11 @@
 """From raw register contents to exact values: factors, decimals, digits, text. Pure."""
 
+import struct
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from drivers.modbus.profile import ValueType
 from metering.sweep import Number
 
 EXACT: Final = 10**15
@@ -62,3 +64,10 @@ def text_of(registers: bytes) -> str | None:
     """Text of two characters a register without padding; "" when it is blank, None when it is no printable ASCII."""
     text = registers.decode("latin-1").strip(_NO_TEXT)
     return text if text.isascii() and text.isprintable() else None
+
+
+def float_of(value_type: ValueType, bits: int) -> float | None:
+    """The number of float bits; None when they are NaN or infinity."""
+    size = value_type.registers * 2
+    (value,) = struct.unpack(">f" if size == 4 else ">d", bits.to_bytes(size, "big"))
+    return float(value) if value - value == 0 else None

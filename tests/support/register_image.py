@@ -47,7 +47,7 @@ def facts(table: str) -> list[Fact]:
                 Decimal(row["scale"]),
                 row["unit"],
                 row["notes"],
-            )  # fmt: skip
+            )
             for row in csv.DictReader(file)
         ]
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support.points import make_point
 
 from drivers.modbus.decode import compile_block
 from drivers.modbus.plan import Block
@@ -18,6 +17,7 @@ from drivers.modbus.sweep_decoder import SweepDecoder
 from metering.faults import Fault
 from metering.lineprotocol import encode_sweep, number_text, parse_line
 from metering.sweep import Sweep, Value
+from support.points import make_point
 
 Result = tuple[dict[str, Value], dict[str, Fault]]
 PACK = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
@@ -50,9 +50,7 @@ def integers(draw: st.DrawFn) -> tuple[str, int]:
 
 
 @given(integers(), st.sampled_from(WordOrder), st.sampled_from(["1", "10", "0.1", "0.001", "-0.01", "0.5", "2.5"]))
-def test_an_integer_becomes_exactly_register_times_scale(
-    number: tuple[str, int], order: WordOrder, scale: str
-) -> None:
+def test_an_integer_becomes_exactly_register_times_scale(number: tuple[str, int], order: WordOrder, scale: str) -> None:
     kind, raw = number
     value = one(kind, registers(kind, raw, order), scale=scale, word_order=order)
     assert isinstance(value, int | float | Decimal)
