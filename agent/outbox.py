@@ -12,13 +12,15 @@ from metering.parcel import ParcelId
 from metering.topics import Committed
 
 _REMEMBERED: Final = 4096
+_SUSPECT: Final = 2  # ends of a connection with this parcel in flight, until it is sent alone
+_BARRED: Final = 5  # and until it is barred, when it was alone at the last of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`window`: parcels in flight. `awaiting`: parcels sent and not yet released; beyond it sending pauses, because a
     broker whose reader is away keeps 1000 messages or fewer and drops the rest. Seconds: `resend_s` until a parcel is
-    sent again, doubling to `resend_most_s`; `refused_s` until a refused topic is tried again, doubling likewise;
+    sent again, doubling to `resend_most_s`, which is also how long a parcel is barred; `refused_s` until a refused topic is tried again, doubling likewise;
     `silent_s` without any acknowledgement until the connection is given up."""
 
     window: int = 20
@@ -49,13 +51,16 @@ class Outbox:
         self._flying: set[ParcelId] = set()
         self._aside: set[ParcelId] = set()
         self._tried: set[ParcelId] = set()  # of this epoch, on earlier connections
+        self._ends: dict[ParcelId, int] = {}  # of connections, with this parcel in flight
+        self._barred: dict[ParcelId, float] = {}  # until when
         self._refusals = 0
         self._closed_until = 0.0
         self._heard_at = 0.0
         self._committed = Committed(epochs={})
 
-    def restart(self, now: float) -> None:
-        """A new connection: everything not released counts as unsent."""
+    def restart(self, now: float) -> list[ParcelId]:
+        """A new connection: everything not released counts as unsent. Returns what is barred from now on."""
+        culprits = self._accuse(now)
         if len(self._tried) < _REMEMBERED:
             self._tried |= self._sent.keys()
         else:
@@ -64,23 +69,39 @@ class Outbox:
         self._flying.clear()
         self._aside.clear()
         self._refusals, self._closed_until, self._heard_at = 0, 0.0, now
+        return culprits
 
-    def room(self, now: float, *, others_wait: bool) -> int:
-        """How many more parcels may start; one place is left to the other lane when `others_wait`."""
-        if now < self._closed_until:
-            return 0
-        window = 1 if self._refusals else self._limits.window
-        free = min(window - len(self._flying), self._limits.awaiting - len(self._sent) + len(self._aside))
-        return max(0, free - 1 if others_wait and free == 1 and len(self._flying) > 1 else free)
+    def _accuse(self, now: float) -> list[ParcelId]:
+        """Count the end of a connection against what was in flight."""
+        self._barred = {parcel_id: until for parcel_id, until in self._barred.items() if until > now}
+        for parcel_id in self._flying:
+            self._ends[parcel_id] = self._ends.get(parcel_id, 0) + 1
+        culprits = [parcel_id for parcel_id in self._flying if self._ends[parcel_id] >= _BARRED]
+        if len(self._flying) != 1:
+            return []
+        self._barred |= {parcel_id: now + self._limits.resend_most_s for parcel_id in culprits}
+        return culprits
 
     def free(self, now: float) -> int:
-        """Places in the window for parcels that were sent before."""
+        """Places in the window."""
         if now < self._closed_until:
             return 0
-        return max(0, (1 if self._refusals else self._limits.window) - len(self._flying))
+        suspects = any(ends >= _SUSPECT for parcel_id, ends in self._ends.items() if parcel_id not in self._barred)
+        window = 1 if self._refusals or suspects else self._limits.window
+        return max(0, window - len(self._flying))
 
-    def is_sent(self, parcel_id: ParcelId) -> bool:
-        return parcel_id in self._sent
+    def room(self, now: float, *, others_wait: bool) -> int:
+        """How many parcels may start that were not sent; one place is left to the other lane when `others_wait`."""
+        free = min(self.free(now), self._limits.awaiting - len(self._sent) + len(self._aside))
+        return max(0, free - 1 if others_wait and free == 1 and len(self._flying) > 1 else free)
+
+    def may_start(self, parcel_id: ParcelId) -> bool:
+        """False when it was sent on this connection or is barred; a barred one is due again when its time is over."""
+        until = self._barred.get(parcel_id)
+        if until is not None and parcel_id not in self._sent:
+            self._sent[parcel_id] = _Sent(0, until)
+            self._aside.add(parcel_id)
+        return parcel_id not in self._sent
 
     def start(self, parcel_id: ParcelId, now: float) -> None:
         """`parcel_id` is being published."""
@@ -88,12 +109,14 @@ class Outbox:
             self._heard_at = now
         sent = self._sent.setdefault(parcel_id, _Sent(0, _NEVER))
         sent.times, sent.again_at = sent.times + 1, _NEVER
+        self._aside.discard(parcel_id)
         self._flying.add(parcel_id)
 
     def acked(self, parcel_id: ParcelId, now: float) -> bool:
         """The broker has it; True when this ends a spell of refusals."""
         resumed, self._refusals = self._refusals > 0, 0
         self._landed(parcel_id, now)
+        self._ends.pop(parcel_id, None)
         sent = self._sent.get(parcel_id)
         if sent is not None:
             wait = min(self._limits.resend_s * 2 ** min(sent.times - 1, 16), self._limits.resend_most_s)
@@ -129,6 +152,7 @@ class Outbox:
             self._sent.pop(parcel_id, None)
             self._aside.discard(parcel_id)
             self._tried.discard(parcel_id)
+            self._ends.pop(parcel_id, None)
 
     def committed(self, committed: Committed) -> list[ParcelId]:
         """What the store's word releases: of what was sent on this connection, in flight included."""

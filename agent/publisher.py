@@ -139,7 +139,8 @@ class Publisher:
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
         self._complaint = self._refusal = ""
-        self._outbox.restart(self._clock.monotonic())
+        for parcel_id in self._outbox.restart(self._clock.monotonic()):
+            self._events.error("publish.barred", epoch=parcel_id.epoch, seq=parcel_id.seq)
         self._cut = self._live = self._spool.newest
         self._generation = -1
         self._retained.clear()
@@ -240,7 +241,8 @@ class Publisher:
             live = await spool.read(self._live, None, room)
             self._live = live[-1].id if live else spool.newest
             for parcel in live:
-                self._start(connection, tasks, parcel)
+                if outbox.may_start(parcel.id):
+                    self._start(connection, tasks, parcel)
         for parcel_id in outbox.due_again(now, outbox.free(now)):
             again = await spool.fetch(parcel_id)
             if again is None:
@@ -255,7 +257,7 @@ class Publisher:
                 if self._release == "store" and outbox.is_stored(parcel.id):
                     outbox.released([parcel.id])
                     spool.release([parcel.id])
-                elif not outbox.is_sent(parcel.id):
+                elif outbox.may_start(parcel.id):
                     self._start(connection, tasks, parcel)
 
     def _start(self, connection: Connection, tasks: asyncio.TaskGroup, parcel: Parcel) -> None:

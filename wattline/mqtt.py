@@ -73,6 +73,17 @@ class Address:
         return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def tls_context(address: Address) -> ssl.SSLContext:
     """A context that checks authority, dates and host name, TLS 1.2 at least; read anew for each connection.
 
@@ -86,6 +97,7 @@ def tls_context(address: Address) -> ssl.SSLContext:
         files = ", ".join(str(path) for path in (address.ca, address.certificate, address.key) if path is not None)
         raise BrokerRefused(f"TLS files {files}: {err}") from err
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TlsSocket
     return context
 
 
@@ -119,7 +131,7 @@ class PahoBroker:
     @asynccontextmanager
     async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
         """See wattline.broker.Broker.connect."""
-        connection = _Connection(self._client(will), self._window, str(self._address))
+        connection = _Connection(self._client(will), self._window, self._address)
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await connection.open(self._dial)
@@ -227,9 +239,10 @@ def _connect_error(where: str, err: Exception) -> BrokerError:
 class _Connection:
     """One paho client wired to the running loop. All methods but the dialling run on the loop."""
 
-    def __init__(self, client: Client, window: int, where: str) -> None:
+    def __init__(self, client: Client, window: int, address: Address) -> None:
         self._client = client
-        self._where = where
+        self._where = str(address)
+        self._tls = address.tls
         self._loop = asyncio.get_running_loop()
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self._ended = asyncio.Event()
@@ -263,7 +276,7 @@ class _Connection:
         self._dialled = True
         opened = client.socket()
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not isinstance(opened, socket.socket):
-            raise BrokerUnreachable(f"{self._where}: {self._last_error or error_string(code)}")
+            raise self._turned_away(self._last_error or error_string(code))
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKED_BYTES_S * 1000)
         client.on_socket_register_write = self._want_write
@@ -299,9 +312,7 @@ class _Connection:
         if self._timer is not None:
             self._timer.cancel()
         if not self._accepted.done():
-            refused = "alert" in reason.lower() or "certificate" in reason.lower()
-            error = BrokerRefused if refused else BrokerUnreachable
-            self._accepted.set_exception(error(f"{self._where}: {reason}"))
+            self._accepted.set_exception(self._turned_away(reason))
             self._accepted.exception()  # marks it as seen: open() may have been left by a time-out
         waiting: list[asyncio.Future[Any]] = [*self._acks.values(), *self._grants.values()]
         for future in waiting:
@@ -309,6 +320,11 @@ class _Connection:
                 future.set_exception(BrokerLost(reason))
         self._arrived.set()
         self._ended.set()
+
+    def _turned_away(self, reason: str) -> BrokerRefused:
+        """The connection was cut before the broker accepted us: it does not like how we came."""
+        hint = "a client certificate that is missing or not accepted" if self._tls else "a port that wants TLS"
+        return BrokerRefused(f"{self._where}: cut before it was accepted, as it would be by {hint}: {reason}")
 
     def _check(self) -> None:
         if self._lost is not None:
@@ -406,7 +422,9 @@ class _Connection:
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         if not flags.is_disconnect_packet_from_server:
-            self._end(self._last_error or f"the connection ended: {reason}")
+            words = "without a reason, as it would for a second client with our client id"
+            unsaid = reason.getName() == "Unspecified error"
+            self._end(self._last_error or (f"the broker closed it {words}" if unsaid else f"it ended: {reason}"))
         elif reason.getName() == "Session taken over":
             self._end("session taken over: another client uses our client id")
         else:

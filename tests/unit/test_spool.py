@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
-from agent.spool import Spool
-from agent.spool_disk import Change, DiskFailed, Read, SqliteDisk, Stored
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     Bundle,
@@ -20,6 +18,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+from agent.spool import Spool
+from agent.spool_disk import Change, DiskFailed, Read, SqliteDisk, Stored
 from metering.faults import Fault
 from metering.parcel import ParcelId, open_parcel
 from metering.sweep import Sweep
@@ -381,6 +382,6 @@ def test_the_spool_agrees_with_a_model_through_crashes_and_failing_disks(tmp_pat
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Machine,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

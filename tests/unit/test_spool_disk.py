@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from agent.spool_disk import Change, DiskFailed, SpoolTaken, SqliteDisk, Stored
 from agent.spool_file import SpoolFile
 from metering.parcel import Parcel, ParcelId

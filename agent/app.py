@@ -1,0 +1,161 @@
+"""The running agent: pollers -> spool -> publisher in one TaskGroup, and a stop that leaves nothing behind.
+
+All it touches of the world (clock, broker, disk, service manager, chance) is a parameter, so that the whole agent runs
+under a virtual clock.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from agent.build import Plant
+from agent.poller import Poller
+from agent.publisher import Publisher
+from agent.settings import AgentSettings
+from agent.spool import Spool
+from agent.spool_disk import Disk
+from metering.status import State, Status
+from metering.topics import Topics
+from wattline import __version__
+from wattline.broker import Broker
+from wattline.clock import Clock
+from wattline.events import EventLog
+from wattline.service import Notifier, Watchdog
+
+_GRACE_S: Final = 5.0
+_LOOK_S: Final = 5.0
+_SPOOL_PROMISE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world outside."""
+
+    clock: Clock
+    broker: Broker
+    disk: Disk
+    random: Random
+    notifier: Notifier
+    log: EventLog
+
+
+async def run_agent(settings: AgentSettings, plant: Plant, ports: Ports, stop: asyncio.Event) -> None:
+    """Run until `stop` is set; then everything acquired is on disk and, as far as 5 s allow, published.
+
+    Raises SpoolTaken when another agent uses the spool; anything unforeseen ends it with an ExceptionGroup.
+    """
+    spool = Spool(
+        site=settings.site,
+        gateway=settings.gateway,
+        disk=ports.disk,
+        clock=ports.clock,
+        events=ports.log,
+        seal_interval_s=float(settings.spool.seal_interval),
+        commit_interval_s=float(settings.spool.commit_interval),
+    )
+    async with spool:
+        agent = _Agent(settings, plant, ports, spool)
+        await agent.run(stop)
+    ports.log.info("agent.stopped", **spool.stats().counters())
+
+
+class _Agent:
+    """The tasks around one open spool."""
+
+    def __init__(self, settings: AgentSettings, plant: Plant, ports: Ports, spool: Spool) -> None:
+        self._plant, self._ports, self._spool = plant, ports, spool
+        self._watchdog = Watchdog(ports.notifier, ports.clock, ports.log)
+        self._pollers = [self._poller(index) for index in range(len(plant.buses))]
+        self._publisher = Publisher(
+            spool=spool,
+            broker=ports.broker,
+            topics=Topics(settings.site, settings.gateway),
+            clock=ports.clock,
+            events=ports.log,
+            random=ports.random,
+            status=self._status,
+            release=settings.commit,
+        )
+
+    def _poller(self, index: int) -> Poller:
+        planned = self._plant.buses[index]
+        part = f"poll:{planned.bus.name}"
+        return Poller(
+            planned.bus,
+            planned.devices,
+            sink=self._spool.append,
+            clock=self._ports.clock,
+            random=self._ports.random,
+            log=self._ports.log,
+            promise=lambda within_s: self._watchdog.promise(part, within_s),
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        notifier, log = self._ports.notifier, self._ports.log
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [
+                tasks.create_task(self._spool.run(), name="spool"),
+                tasks.create_task(self._watchdog.run(), name="watchdog"),
+                tasks.create_task(self._look(), name="look"),
+            ]
+            tasks.create_task(self._publisher.run(), name="publisher")
+            polls = [
+                tasks.create_task(poller.run(), name=f"poll:{planned.bus.name}")
+                for poller, planned in zip(self._pollers, self._plant.buses, strict=True)
+            ]
+            log.info("agent.started", devices=len(self._plant.inventory), buses=len(polls), version=__version__)
+            notifier.ready()
+            await stop.wait()
+            notifier.stopping()
+            log.info("agent.stopping")
+            await _cancelled(polls)
+            self._spool.seal()
+            await self._publisher.stop(_GRACE_S)
+            await _cancelled(helpers)
+
+    async def _look(self) -> None:
+        """Tell the service manager how things are, and the watchdog that what is acquired also gets sealed."""
+        acquired = sealed = -1
+        while True:
+            stats = self._spool.stats()
+            if stats.acquired == acquired or stats.parcels_sealed != sealed:
+                self._watchdog.promise("spool", _SPOOL_PROMISE_S)
+                acquired, sealed = stats.acquired, stats.parcels_sealed
+            self._ports.notifier.status(self.summary())
+            await asyncio.sleep(_LOOK_S)
+
+    def summary(self) -> str:
+        """One line for the operator."""
+        stats = self._spool.stats()
+        devices = len(self._plant.inventory)
+        answering = sum(poller.answering for poller in self._pollers)
+        broker = "connected" if self._publisher.connected else "away"
+        disk = "" if stats.durable else "; DISK FAILS, readings are kept in memory"
+        waiting = stats.parcels_pending
+        return f"{devices} devices, {answering} answering; broker {broker}; {waiting} parcels waiting{disk}"
+
+    def _status(self, state: State) -> Status:
+        counters = [poller.counters for poller in self._pollers]
+        return Status(
+            state=state,
+            software=f"wattline {__version__}",
+            epoch=self._spool.epoch,
+            at=self._ports.clock.now_ns(),
+            counters={
+                **self._spool.stats().counters(),
+                "sweeps": sum(each.sweeps for each in counters),
+                "silent": sum(each.silent for each in counters),
+                "missed": sum(each.missed for each in counters),
+                "reconnects": sum(each.reconnects for each in counters),
+            },
+            devices=self._plant.inventory,
+        )
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel the tasks and return when all have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

@@ -1,0 +1,155 @@
+"""What `wattline check` tells: the plan of a plant as data (for --json), and as text for people. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from textwrap import wrap
+from typing import Any, Final
+
+from agent.build import PlannedBus, Plant
+from agent.poller import PolledDevice
+from agent.schedule import NS
+from agent.settings import AgentSettings, DeviceSettings
+from drivers.modbus.profile import Profile
+from metering.sweep import DeviceInfo
+from metering.topics import Topics
+from wattline.units import duration_text
+
+_WIDTH: Final = 100
+_BUSY: Final = 0.8
+
+
+def report(settings: AgentSettings, plant: Plant) -> dict[str, Any]:
+    """The whole plan as JSON's types."""
+    topics = Topics(settings.site, settings.gateway)
+    infos = {info.name: info for info in plant.inventory}
+    described = {device.name: (device, settings.profile(device)) for bus in settings.buses for device in bus.devices}
+    return {
+        "site": settings.site,
+        "gateway": settings.gateway,
+        "broker": settings.broker.url,
+        "released_by": settings.commit,
+        "publishes": {"readings": topics.readings, "status": topics.status},
+        "listens": topics.committed if settings.commit == "store" else None,
+        "warnings": list(_warnings(settings, plant)),
+        "buses": [
+            _bus(
+                planned,
+                settings.buses[index].tcp,
+                [
+                    _device(polled, infos[polled.device.name], *described[polled.device.name])
+                    for polled in planned.devices
+                ],
+            )
+            for index, planned in enumerate(plant.buses)
+        ],
+        "readings_per_day": sum(
+            86400 * NS // group.interval_ns * len(group.points)
+            for planned in plant.buses
+            for polled in planned.devices
+            for group in polled.groups
+        ),
+    }
+
+
+def _warnings(settings: AgentSettings, plant: Plant) -> Iterator[str]:
+    if not settings.broker.tls and not settings.broker.loopback:
+        yield f"{settings.broker.url}: readings leave this host unencrypted; use mqtts://"
+    for planned in plant.buses:
+        if planned.budget.usual > _BUSY:
+            yield f"bus {planned.bus.name}: is likely too slow for its plan, see its time"
+
+
+def _bus(planned: PlannedBus, address: str, devices: list[dict[str, Any]]) -> dict[str, Any]:
+    budget = planned.budget
+    return {
+        "name": planned.bus.name,
+        "address": address,
+        "rush_s": round(budget.rush_s, 3),
+        "shortest_interval_s": budget.shortest_s,
+        "usual_share": round(budget.usual, 4),
+        "devices": devices,
+    }
+
+
+def _device(polled: PolledDevice, info: DeviceInfo, settings: DeviceSettings, profile: Profile) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "unit": settings.unit,
+        "profile": info.profile,
+        "asset": info.asset,
+        "polls": [
+            {
+                "every": duration_text(Decimal(group.interval_ns) / NS),
+                "points": len(group.points),
+                "requests": [request.what for request in polled.device.reader(group.points).requests],
+                "registers": sum(request.registers for request in polled.device.reader(group.points).requests),
+            }
+            for group in polled.groups
+        ],
+        "points": [
+            {
+                "name": point.name,
+                "unit": point.unit,
+                "kind": point.kind.value,
+                "verified": profile.points[point.name].verified,
+            }
+            for point in info.points
+        ],
+    }
+
+
+def text(plan: Mapping[str, Any], *, colour: bool) -> str:
+    """The report for a terminal (`colour`), or plain."""
+    return "\n".join(_lines(plan, _bold if colour else str))
+
+
+def _bold(words: str) -> str:
+    return f"\033[1m{words}\033[0m"
+
+
+def _lines(plan: Mapping[str, Any], head: Callable[[str], str]) -> Iterator[str]:
+    yield head(f"{plan['site']} / {plan['gateway']}")
+    yield f"broker     {plan['broker']}"
+    yield f"publishes  {plan['publishes']['readings']}"
+    yield f"           {plan['publishes']['status']} (retained)"
+    yield f"released   {'when the centre has stored it' if plan['listens'] else 'when the broker acknowledged it'}"
+    yield f"readings   {plan['readings_per_day']:,} a day"
+    for bus in plan["buses"]:
+        yield ""
+        yield head(f"bus {bus['name']} at {bus['address']}")
+        yield (
+            f"time: about {bus['rush_s']:.2f} s when all are due, shortest interval {bus['shortest_interval_s']:g} s,"
+            f" busy {bus['usual_share']:.0%} (if each reply takes 20 ms)"
+        )
+        yield from _table(bus["devices"])
+    yield from _points(plan, head)
+    for warning in plan["warnings"]:
+        yield ""
+        yield f"warning: {warning}"
+
+
+def _table(devices: list[Mapping[str, Any]]) -> Iterator[str]:
+    rows: list[tuple[str, ...]] = [("device", "unit", "profile", "every", "points", "registers", "requests")]
+    for device in devices:
+        for place, poll in enumerate(device["polls"]):
+            who = (device["name"], str(device["unit"]), device["profile"]) if place == 0 else ("", "", "")
+            rows.append((*who, poll["every"], str(poll["points"]), str(poll["registers"]), ", ".join(poll["requests"])))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _points(plan: Mapping[str, Any], head: Callable[[str], str]) -> Iterator[str]:
+    """The points once for all devices that deliver the same."""
+    by_points: dict[tuple[str, ...], list[str]] = {}
+    for bus in plan["buses"]:
+        for device in bus["devices"]:
+            points = tuple(
+                f"{point['name']}{'' if point['verified'] else '*'} [{point['unit']}]" for point in device["points"]
+            )
+            by_points.setdefault(points, []).append(device["name"])
+    yield ""
+    yield head("points (* not verified by two sources: compare with the meter's display)")
+    for points, devices in by_points.items():
+        yield from wrap(f"{', '.join(devices)}:", _WIDTH, initial_indent="  ", subsequent_indent="  ")
+        yield from wrap(", ".join(points), _WIDTH, initial_indent="    ", subsequent_indent="    ")
