@@ -1,0 +1,1 @@
+"""Accounting: pure functions from readings to energy, carbon and completeness; Decimal throughout, no clock, no I/O."""

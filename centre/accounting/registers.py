@@ -1,0 +1,170 @@
+"""From readings of a counter to amounts between them: rollover, reset, dip, spike and meter replacement told apart.
+
+Rule F1: a step up is accepted up to what the connection can carry; a step down is a rollover, a reset or an error of
+one reading, and two consistent readings decide which. What cannot be explained is not counted, and says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+HOUR_NS: Final = 3_600_000_000_000
+_TOLERANCE: Final = Decimal("1.05")
+_NEAR_END: Final = Decimal("0.9")
+_NEAR_START: Final = Decimal("0.1")
+_FLOAT32_STEP: Final = Decimal(2) ** -22  # a register kept as an IEEE single jumps by up to this share of its value
+
+
+class Flag(StrEnum):
+    """Quality of an amount; the letters of the rules for energy data."""
+
+    MEASURED = "M"
+    COMPUTED = "C"
+    SUBSTITUTED = "S"
+    ESTIMATED = "E"
+    MANUAL = "U"
+    SUSPECT = "Q"
+    MISSING = "X"
+
+
+class Sample(NamedTuple):
+    """One reading of a counter: UTC nanoseconds and the exact register value."""
+
+    at: int
+    value: Decimal
+
+
+class Step(NamedTuple):
+    """What a counter counted between two readings; `amount` None when it cannot be known."""
+
+    start: int
+    end: int
+    amount: Decimal | None
+    flag: Flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """The meter was changed at `at`: last value of the old one, first of the new one, factor valid from then on."""
+
+    at: int
+    final: Decimal
+    initial: Decimal
+    factor: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterRule:
+    """What is known of a counter: where it rolls over (`modulus`), its largest rate (`limit`, per hour), changes."""
+
+    modulus: Decimal | None = None
+    limit: Decimal | None = None
+    replacements: tuple[Replacement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """Steps in order of time without overlap, the times of readings that were dropped, and of one still undecided."""
+
+    steps: tuple[Step, ...]
+    suspects: tuple[int, ...]
+    pending: int | None
+
+
+def deltas(samples: Sequence[Sample], rule: RegisterRule) -> Register:
+    """The steps between `samples` (ascending in time, each time once)."""
+    steps: list[Step] = []
+    suspects: list[int] = []
+    judge = _Judge(rule, _resolution(samples))
+    accepted = list(samples[:1])
+    pending: int | None = None
+    for place in range(1, len(samples)):
+        last, now = accepted[-1], samples[place]
+        step = judge.step(last, now)
+        if step is None:
+            if place + 1 == len(samples):
+                pending = now.at
+                break
+            after = samples[place + 1]
+            if judge.step(last, after) is not None or judge.step(now, after) is None:
+                suspects.append(now.at)
+                continue
+            if len(accepted) > 1 and (around := judge.step(accepted[-2], now)) is not None:
+                # not a fall but the end of a spike: the reading before was the wrong one
+                suspects.append(accepted.pop().at)
+                steps.pop()
+                step = around
+            else:
+                step = judge.break_(last, now)
+        steps.append(step)
+        accepted.append(now)
+    return Register(steps=tuple(steps), suspects=tuple(sorted(suspects)), pending=pending)
+
+
+class _Judge:
+    """Decides whether one reading can follow another."""
+
+    def __init__(self, rule: RegisterRule, resolution: Decimal) -> None:
+        self._modulus = rule.modulus
+        self._limit = None if rule.limit is None else rule.limit * _TOLERANCE / HOUR_NS
+        self._resolution = resolution
+        self._replacements = sorted(rule.replacements, key=lambda change: change.at)
+
+    def step(self, old: Sample, new: Sample) -> Step | None:
+        """The measured step from `old` to `new`, or None when the register cannot have gone this way."""
+        factor = Decimal(1)
+        for change in self._replacements:
+            if change.at <= old.at:
+                factor = change.factor
+            elif change.at <= new.at:
+                return self._across(old, new, factor)
+        amount = new.value - old.value
+        if amount < 0:
+            if self._modulus is None or old.value <= self._modulus * _NEAR_END:
+                return None
+            if self._limit is None and new.value >= self._modulus * _NEAR_START:
+                return None
+            amount += self._modulus
+            if amount < 0:
+                return None
+        if factor != 1:
+            amount *= factor
+        return Step(old.at, new.at, amount, Flag.MEASURED) if self._carries(amount, old, new) else None
+
+    def _across(self, old: Sample, new: Sample, factor: Decimal) -> Step | None:
+        """E = (final - r0) * k_old + (r1 - initial) * k_new, over all replacements between the two readings."""
+        amount, value = Decimal(0), old.value
+        for change in self._replacements:
+            if old.at < change.at <= new.at:
+                amount += (change.final - value) * factor
+                value, factor = change.initial, change.factor
+        amount += (new.value - value) * factor
+        return Step(old.at, new.at, amount, Flag.MEASURED) if amount >= 0 else None
+
+    def break_(self, old: Sample, new: Sample) -> Step:
+        """The step where two consistent readings say that the register was set: what it shows since, if it began at 0.
+
+        Without a known limit a new value above a tenth of the old one is no plausible count since zero.
+        """
+        fell = new.value < old.value and new.value >= 0
+        plausible = self._carries(new.value, old, new) and (
+            self._limit is not None or new.value <= old.value * _NEAR_START
+        )
+        if fell and plausible:
+            return Step(old.at, new.at, new.value, Flag.ESTIMATED)
+        return Step(old.at, new.at, None, Flag.SUSPECT)
+
+    def _carries(self, amount: Decimal, old: Sample, new: Sample) -> bool:
+        """Whether the connection can carry `amount`, beyond one step of the register's own resolution."""
+        if self._limit is None:
+            return True
+        most = self._limit * (new.at - old.at)
+        return amount <= most or amount <= most + self._resolution + abs(new.value) * _FLOAT32_STEP
+
+
+def _resolution(samples: Sequence[Sample]) -> Decimal:
+    """The last decimal place that any of the values uses: a register of whole kWh steps by 1 kWh at least."""
+    exponents = (sample.value.as_tuple().exponent for sample in samples if sample.value % 1)
+    return Decimal(1).scaleb(min((exponent for exponent in exponents if isinstance(exponent, int)), default=0))

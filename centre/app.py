@@ -1,0 +1,165 @@
+"""The centre as one process: store, ingest, ledger and HTTP on one loop; started, watched and stopped together."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from centre import api, web
+from centre.figures import Figures
+from centre.ingest import Ingest
+from centre.ledger import Ledger
+from centre.points import Directory
+from centre.settings import Setup
+from centre.store.sqlite import SqliteStore
+from wattline.broker import Broker
+from wattline.broker_settings import BrokerSettings
+from wattline.clock import Clock, SystemClock
+from wattline.events import EventLog
+from wattline.mqtt import Address, PahoBroker
+from wattline.service import Notifier, Watchdog
+
+_RECEIVE_MAXIMUM: Final = 100
+_GOODBYE_S: Final = 2
+_WORK_WITHIN_S: Final = 60.0
+_STATUS_EVERY_S: Final = 10.0
+
+
+class ListenError(Exception):
+    """The address to listen on cannot be had; the message names it."""
+
+
+def broker_of(settings: BrokerSettings) -> PahoBroker:
+    """The broker of the settings, with a session that outlives a restart of ours. Raises ConfigError for a secret."""
+    return PahoBroker(
+        Address(
+            host=settings.host,
+            port=settings.port,
+            client_id=settings.client_id or "wattline-centre",
+            tls=settings.tls,
+            username=settings.username,
+            password=None if settings.password is None else settings.password.reveal(),
+            ca=settings.ca,
+            certificate=settings.certificate,
+            key=settings.key,
+            protocol=settings.protocol,
+        ),
+        persistent=True,
+        receive_maximum=_RECEIVE_MAXIMUM,
+    )
+
+
+async def run(setup: Setup, *, broker: Broker | None = None, clock: Clock | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; raises StoreUnusable, ListenError or ConfigError when it cannot begin."""
+    log, clock = EventLog(), clock or SystemClock()
+    broker = broker or broker_of(setup.settings.broker)
+    notifier = Notifier()
+    watchdog = Watchdog(notifier, clock, log)
+    async with SqliteStore(setup.store) as store:
+        directory = Directory(store, clock)
+        figures = Figures(store=store, clock=clock, plants=setup.plants, factors=setup.factors, directory=directory)
+        ingest = Ingest(
+            broker=broker,
+            store=store,
+            clock=clock,
+            dead_letters=setup.store.parent / "dead-letters",
+            on_work=lambda: watchdog.promise("ingest", _WORK_WITHIN_S),
+        )
+        ledger = Ledger(store=store, clock=clock, plants=setup.plants, directory=directory)
+
+        def health() -> Mapping[str, object]:
+            return {
+                "broker": "connected" if ingest.connected else "connecting",
+                "refused_messages": ingest.counts.refused,
+            }
+
+        site = Starlette(routes=[*api.routes(figures, health), *web.routes(figures)])
+        with _listening(setup.settings.host, setup.settings.port) as listener:
+            server = _Server(_server_config(site))
+            stopped = _stop_signal()
+            watchdog.promise("ingest", _WORK_WITHIN_S)
+            async with asyncio.TaskGroup() as tasks:
+                serving = tasks.create_task(server.serve([listener]), name="http")
+                running = [
+                    tasks.create_task(ingest.run(), name="ingest"),
+                    tasks.create_task(ledger.run(), name="ledger"),
+                    tasks.create_task(watchdog.run(), name="watchdog"),
+                    tasks.create_task(_report(notifier, ingest), name="status"),
+                    stop := tasks.create_task(stopped.wait(), name="stop"),
+                ]
+                await _started(server, serving)
+                host, port = listener.getsockname()[:2]
+                log.info("centre.started", address=f"http://{host}:{port}/", store=str(setup.store))
+                notifier.ready()
+                await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+                notifier.stopping()
+                log.info("centre.stopping")
+                server.should_exit = True
+                for task in running:
+                    task.cancel()
+    log.info("centre.stopped")
+    notifier.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: the whole centre stops, not only its HTTP part."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _server_config(site: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        site,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GOODBYE_S,
+        limit_concurrency=200,
+        server_header=False,
+    )
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    """A socket bound before anything else starts, so that a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        yield listener
+    except OSError as err:
+        raise ListenError(f"listen: {host}:{port}: {err.strerror}") from err
+    finally:
+        listener.close()
+
+
+async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(ValueError):  # not in the main thread: a test stops us otherwise
+            loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def _report(notifier: Notifier, ingest: Ingest) -> None:
+    """A line for `systemctl status`, kept up to date."""
+    while True:
+        counts = ingest.counts
+        state = "connected to the broker" if ingest.connected else "waiting for the broker"
+        notifier.status(f"{state}; {counts.readings} readings stored since the start, {counts.refused} refused")
+        await asyncio.sleep(_STATUS_EVERY_S)

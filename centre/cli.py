@@ -1,0 +1,52 @@
+"""The command `wattline centre`."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+from centre.app import ListenError, run
+from centre.settings import load_setup
+from centre.store.base import StoreUnusable
+from wattline.events import start_logging
+
+_ABOUT: Final = """\
+The energy centre: takes the readings of all gateways from the broker, keeps them, and serves page and API.
+
+  wattline centre run centre.yaml
+
+CENTRE.YAML says where to listen, which broker to use, where the store is, and how the plant is built: a tree of nodes
+with their meters. config/centre.example.yaml explains every key. The folder of the store must be writable; messages
+that cannot be read are put aside in its folder dead-letters.
+
+Under systemd it tells when it is ready and feeds the watchdog; SIGTERM stops it in order. To look inside:
+
+  curl http://127.0.0.1:8080/healthz
+  curl http://127.0.0.1:8080/api/v1/plants
+  curl http://127.0.0.1:8080/api/v1/gateways      what is stored of each gateway, and which parcels are missing
+
+Exit status: 0 stopped in order, 1 failed (store, address), 2 wrong usage, 78 wrong configuration.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """`wattline centre ...`; returns the exit status. Raises ConfigError."""
+    parser = argparse.ArgumentParser(
+        prog="wattline centre", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    running = commands.add_parser(
+        "run", help="run the centre", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    running.add_argument("settings", type=Path, metavar="CENTRE.YAML", help="the settings file")
+    running.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="default: info")
+    options = parser.parse_args(argv)
+    setup = load_setup(options.settings)
+    start_logging(options.log)
+    try:
+        asyncio.run(run(setup))
+    except (StoreUnusable, ListenError) as err:
+        print(f"wattline centre: {err}", file=sys.stderr)
+        return 1
+    return 0

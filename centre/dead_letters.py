@@ -1,0 +1,54 @@
+"""Messages that cannot be read, kept in a bounded folder with the reason, so that nothing vanishes without a trace."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from metering.lineprotocol import check_name
+from metering.topics import parse_topic
+
+MAX_FILES: Final = 500
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+class DeadLetters:
+    """A folder; the oldest message goes when there are more than MAX_FILES or more than MAX_BYTES of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, topic: str, payload: bytes, reason: str, at: int) -> Path:
+        """Keep one message as NAME.payload beside NAME.txt, which tells topic and reason; raises OSError.
+
+        The same message put twice is kept once.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        day = datetime.fromtimestamp(at // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%S")
+        digest = hashlib.sha256(payload).hexdigest()[:16]
+        known = next(self._folder.glob(f"*-{digest}.payload"), None)
+        if known is not None:
+            return known
+        path = self._folder / f"{day}-{_sender(topic)}-{digest}.payload"
+        path.write_bytes(payload)
+        path.with_suffix(".txt").write_text(f"topic: {topic}\nreason: {reason}\n", encoding="utf-8")
+        self._trim()
+        return path
+
+    def _trim(self) -> None:
+        kept = sorted(self._folder.glob("*.payload"))
+        sizes = [path.stat().st_size for path in kept]
+        while len(kept) > MAX_FILES or (sum(sizes) > MAX_BYTES and len(kept) > 1):
+            oldest = kept.pop(0)
+            sizes.pop(0)
+            oldest.unlink(missing_ok=True)
+            oldest.with_suffix(".txt").unlink(missing_ok=True)
+
+
+def _sender(topic: str) -> str:
+    """SITE-GATEWAY of a topic, or `unknown`: a foreign topic must not choose a path."""
+    try:
+        topics, _ = parse_topic(topic)
+        return f"{check_name(topics.site)}-{check_name(topics.gateway)}"
+    except ValueError:
+        return "unknown"

@@ -1,0 +1,307 @@
+"""Ingest: parcels from the broker into the store. Write, then acknowledge, then tell the gateway what is stored.
+
+Nothing is acknowledged that is not durable: a store that fails stops the flow, the broker keeps what waits, and the
+gateway keeps what the broker has not delivered. A message that no one can read is put aside with its reason.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from centre.dead_letters import DeadLetters
+from centre.store.base import GatewayKey, Store, StoreError, Written
+from metering.lineprotocol import check_name
+from metering.parcel import ParcelError, Received, open_parcel
+from metering.status import Status, decode_status
+from metering.topics import ALL_READINGS, ALL_STATUS, Committed, Topics, encode_committed, parse_topic
+from wattline.broker import Broker, BrokerError, BrokerRefused, BrokerUnreachable, Connection, Message, PublishRefused
+from wattline.clock import NS, Clock
+from wattline.events import EventLog
+
+MAX_AHEAD_NS: Final = 24 * 3600 * NS
+EARLIEST_NS: Final = 1_577_836_800 * NS  # 2020-01-01: before Wattline, so no meter was read then
+_COMMITTED_EVERY_NS: Final = NS
+_FIRST_BACKOFF_S: Final = 1.0
+_MAX_BACKOFF_S: Final = 30.0
+_MAX_REFUSED_S: Final = 120.0
+_IDLE_NS: Final = 10 * NS
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class IngestCounts:
+    """Since this process started."""
+
+    messages: int = 0
+    parcels: int = 0
+    redelivered: int = 0
+    readings: int = 0
+    ignored: int = 0
+    refused: int = 0
+    statuses: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    parcels: Sequence[Received]
+    statuses: Mapping[GatewayKey, Status]
+    refused: Sequence[tuple[Message, str]]
+
+
+class Unreadable(ValueError):
+    """A message that is none of ours; the text says why."""
+
+
+@dataclass(slots=True)
+class Ingest:
+    """Runs for ever; everything it needs of the world is a parameter.
+
+    At most `max_batch` messages, or those of `linger_s` seconds, are written in one step. `on_written` is called after
+    each write, `on_work` whenever the loop has gone round (it goes round while waiting, too): it feeds a watchdog.
+    """
+
+    broker: Broker
+    store: Store
+    clock: Clock
+    dead_letters: Path
+    max_batch: int = 64
+    linger_s: float = 0.2
+    log: EventLog = field(default_factory=EventLog)
+    on_written: Callable[[Written], None] = lambda _: None
+    on_work: Callable[[], None] = lambda: None
+    counts: IngestCounts = field(default_factory=IngestCounts)
+    connected: bool = False
+    _letters: DeadLetters = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._letters = DeadLetters(self.dead_letters)
+
+    async def run(self) -> None:
+        """Serve until cancelled: connect, take in, and come back after every loss."""
+        backoff, told = _FIRST_BACKOFF_S, ""
+        while True:
+            lost: BrokerError | None = None
+            try:
+                async with self.broker.connect() as connection:
+                    backoff, told = _FIRST_BACKOFF_S, ""
+                    await self._serve(connection)
+            except* BrokerError as errors:
+                lost = _first(errors)
+            self.connected = False
+            if str(lost) != told:
+                self.log.warning(_event(lost), error=str(lost))
+                told = str(lost)
+            self.on_work()
+            await self._sleep(backoff)
+            backoff = min(backoff * 2, _MAX_REFUSED_S if isinstance(lost, BrokerRefused) else _MAX_BACKOFF_S)
+
+    async def _serve(self, connection: Connection) -> None:
+        """One connection until it is lost."""
+        inbox: asyncio.Queue[Message] = asyncio.Queue(self.max_batch)
+        outbox = _Outbox()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._receive(connection, inbox), name="ingest:receive")
+            tasks.create_task(self._tell(connection, outbox), name="ingest:committed")
+            tasks.create_task(self._write(inbox, outbox), name="ingest:write")
+            await connection.subscribe(ALL_READINGS)
+            await connection.subscribe(ALL_STATUS)
+            self.connected = True
+            self.log.info("broker.connected")
+            outbox.add(await self._insist(self.store.committed))
+
+    async def _receive(self, connection: Connection, inbox: asyncio.Queue[Message]) -> None:
+        async for message in connection.messages():
+            await inbox.put(message)
+
+    async def _write(self, inbox: asyncio.Queue[Message], outbox: "_Outbox") -> None:
+        while True:
+            messages = await self._gather(inbox)
+            if messages:
+                batch = self._read(messages)
+                await self._keep(batch)
+                for message in messages:
+                    message.ack()
+                self.counts.messages += len(messages)
+                if batch.parcels:
+                    touched = {GatewayKey(parcel.site, parcel.gateway) for parcel in batch.parcels}
+                    committed = await self._insist(self.store.committed)
+                    outbox.add({key: committed[key] for key in touched})
+            self.on_work()
+
+    async def _gather(self, inbox: asyncio.Queue[Message]) -> list[Message]:
+        """What waits, at most a batch; after the first message more may follow for `linger_s`. Empty after 10 s."""
+        messages: list[Message] = []
+        due = self.clock.now_ns() + _IDLE_NS
+        while len(messages) < self.max_batch:
+            message = await self._get(inbox, due)
+            if message is None:
+                break
+            if not messages:
+                due = self.clock.now_ns() + int(self.linger_s * NS)
+            messages.append(message)
+        return messages
+
+    async def _get(self, inbox: asyncio.Queue[Message], due: int) -> Message | None:
+        """The next message, or None when `due` passes first."""
+        if not inbox.empty():
+            return inbox.get_nowait()
+        getting = asyncio.create_task(inbox.get())
+        waiting = asyncio.create_task(self.clock.sleep_until(due))
+        try:
+            await asyncio.wait({getting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            if not getting.done():
+                getting.cancel()
+            await asyncio.gather(waiting, getting, return_exceptions=True)
+        return None if getting.cancelled() else getting.result()
+
+    def _read(self, messages: Sequence[Message]) -> _Batch:
+        parcels: list[Received] = []
+        statuses: dict[GatewayKey, Status] = {}
+        refused: list[tuple[Message, str]] = []
+        now = self.clock.now_ns()
+        for message in messages:
+            try:
+                found = read_message(message.topic, message.payload, now)
+            except Unreadable as err:
+                refused.append((message, str(err)))
+                continue
+            if isinstance(found, Received):
+                parcels.append(found)
+            else:
+                key, status = found
+                statuses[key] = _newer(statuses.get(key), status)
+        return _Batch(parcels=parcels, statuses=statuses, refused=refused)
+
+    async def _keep(self, batch: _Batch) -> None:
+        """Return when all of the batch is durable."""
+        now = self.clock.now_ns()
+        if batch.parcels:
+            written = await self._insist(lambda: self.store.write(batch.parcels, received_at=now))
+            self.counts.parcels += written.parcels
+            self.counts.redelivered += written.redelivered
+            self.counts.readings += written.readings
+            self.counts.ignored += written.ignored
+            self.on_written(written)
+        for key, status in batch.statuses.items():
+            self.counts.statuses += 1
+            if await self._insist(partial(self.store.write_status, key, status, received_at=now)):
+                self.log.info(f"gateway.{status.state}", site=key.site, gateway=key.gateway, software=status.software)
+        for message, reason in batch.refused:
+            self._refuse(message, reason)
+
+    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns; while the store fails it is tried again, for as long as it takes."""
+        backoff = _FIRST_BACKOFF_S
+        while True:
+            try:
+                result = await work()
+            except StoreError as err:
+                if backoff == _FIRST_BACKOFF_S:
+                    self.log.critical("store.failed", error=str(err))
+                self.on_work()
+                await self._sleep(backoff)
+                backoff = min(backoff * 2, _MAX_BACKOFF_S)
+            else:
+                if backoff > _FIRST_BACKOFF_S:
+                    self.log.info("store.back")
+                return result
+
+    def _refuse(self, message: Message, reason: str) -> None:
+        self.counts.refused += 1
+        try:
+            kept = str(self._letters.put(message.topic, message.payload, reason, self.clock.now_ns()))
+        except OSError as err:
+            kept = f"not kept: {err}"
+        self.log.error("ingest.refused", topic=message.topic[:200], error=reason, file=kept)
+
+    async def _tell(self, connection: Connection, outbox: "_Outbox") -> None:
+        """Publish what is stored, retained, at most once a second for each gateway."""
+        refused: set[GatewayKey] = set()
+        while True:
+            for key, committed in await outbox.take():
+                topics = Topics(key.site, key.gateway)
+                try:
+                    await connection.publish(topics.committed, encode_committed(committed), retain=True)
+                    refused.discard(key)
+                except PublishRefused as err:
+                    if key not in refused:
+                        self.log.warning("committed.refused", site=key.site, gateway=key.gateway, error=str(err))
+                    refused.add(key)
+            await self.clock.sleep_until(self.clock.now_ns() + _COMMITTED_EVERY_NS)
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.clock.sleep_until(self.clock.now_ns() + int(seconds * NS))
+
+
+class _Outbox:
+    """The newest committed message of each gateway that has not been sent."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[GatewayKey, Committed] = {}
+        self._filled = asyncio.Event()
+
+    def add(self, committed: Mapping[GatewayKey, Committed]) -> None:
+        self._waiting.update(committed)
+        if self._waiting:
+            self._filled.set()
+
+    async def take(self) -> list[tuple[GatewayKey, Committed]]:
+        await self._filled.wait()
+        self._filled.clear()
+        taken = list(self._waiting.items())
+        self._waiting.clear()
+        return taken
+
+
+def read_message(topic: str, payload: bytes, now: int) -> Received | tuple[GatewayKey, Status]:
+    """The parcel, or whose status it is and what it says; raises Unreadable. `now` (UTC ns) judges times."""
+    try:
+        topics, leaf = parse_topic(topic)
+        key = GatewayKey(check_name(topics.site), check_name(topics.gateway))
+        if leaf == "status":
+            return key, decode_status(payload)
+        parcel = open_parcel(payload)
+        for sweep in parcel.sweeps:
+            check_name(sweep.device)
+    except ParcelError as err:
+        raise Unreadable(f"parcel {err}") from err
+    except ValueError as err:
+        raise Unreadable(str(err)) from err
+    if key != (parcel.site, parcel.gateway):
+        raise Unreadable(f"a parcel of {parcel.site}/{parcel.gateway} on a topic of {key.site}/{key.gateway}")
+    times = [sweep.taken_at for sweep in parcel.sweeps]
+    if times and (min(times) < EARLIEST_NS or max(times) > now + MAX_AHEAD_NS):
+        raise Unreadable("has times before 2020 or more than a day ahead: the gateway's clock is wrong")
+    return parcel
+
+
+def _newer(old: Status | None, new: Status) -> Status:
+    """The later status, with the inventory of the earlier one where it brings none."""
+    if old is None or new.devices is not None:
+        return new
+    return Status(
+        state=new.state,
+        software=new.software,
+        epoch=new.epoch,
+        at=new.at,
+        counters=new.counters,
+        devices=old.devices,
+    )
+
+
+def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:
+    for err in errors.exceptions:
+        return _first(err) if isinstance(err, BaseExceptionGroup) else err
+    raise AssertionError("an exception group is never empty")
+
+
+def _event(lost: BrokerError | None) -> str:
+    if isinstance(lost, BrokerRefused):
+        return "broker.refused"
+    return "broker.unreachable" if isinstance(lost, BrokerUnreachable) else "broker.lost"

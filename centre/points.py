@@ -1,0 +1,104 @@
+"""Which points of a device serve its place in the tree: the counter that counts, the gauge that shows it live."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from centre.accounting.registers import RegisterRule
+from centre.carriers import CARRIERS, Flow, counters_for, pick
+from centre.plant import Meter, Plant
+from centre.store.base import SeriesKey, Store
+from metering.sweep import DeviceInfo
+from wattline.clock import NS, Clock
+
+_FRESH_S: Final = 5.0
+_RULES: Final = 1  # raise it when the accounting changes: every interval is computed again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterPoints:
+    """A meter of the tree with what its gateway says of the device; all None until the gateway has named it."""
+
+    meter: Meter
+    gateway: str | None = None
+    info: DeviceInfo | None = None
+    counter: SeriesKey | None = None
+    gauge: SeriesKey | None = None
+    interval_s: Decimal | None = None
+    gauge_interval_s: Decimal | None = None
+    modulus: Decimal | None = None
+
+    @property
+    def unit(self) -> str:
+        return CARRIERS[self.meter.carrier].unit
+
+    @property
+    def sign(self) -> int:
+        """-1 when the counter counts against the direction in which the gauge is positive."""
+        point = "" if self.counter is None else self.counter.point
+        return -1 if "_export" in point else 1
+
+    @property
+    def rule(self) -> RegisterRule:
+        return RegisterRule(modulus=self.modulus, limit=self.meter.limit, replacements=self.meter.replaced)
+
+    @property
+    def max_gap_ns(self) -> int:
+        """Readings further apart leave the shape between them to an estimate: 2 polls, and a tenth for their jitter."""
+        assert self.interval_s is not None
+        return int(self.interval_s * NS * 21 / 10)
+
+    def fingerprint(self, plant: Plant) -> str:
+        """Changes whenever the intervals of the counter have to be computed again."""
+        return f"{_RULES}|{self.rule}|{self.interval_s}|{plant.zone.key}"
+
+
+def resolve(plant: Plant, inventory: Mapping[str, tuple[str, DeviceInfo]]) -> tuple[MeterPoints, ...]:
+    """Every meter of the tree with its points, in the order of the tree."""
+    return tuple(_points(plant.site, meter, inventory.get(meter.device)) for meter in plant.meters())
+
+
+def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> MeterPoints:
+    if known is None:
+        return MeterPoints(meter=meter)
+    gateway, info = known
+    points = {point.name: point for point in info.points}
+    wanted = (meter.point,) if meter.point is not None else counters_for(meter.carrier, meter.flow)
+    counter = pick(wanted, points)
+    gauge = pick(CARRIERS[meter.carrier].gauges, points)
+    return MeterPoints(
+        meter=meter,
+        gateway=gateway,
+        info=info,
+        counter=None if counter is None else SeriesKey(site, meter.device, counter),
+        gauge=None if gauge is None else SeriesKey(site, meter.device, gauge),
+        interval_s=info.interval_s if counter is None else points[counter].interval_s or info.interval_s,
+        gauge_interval_s=info.interval_s if gauge is None else points[gauge].interval_s or info.interval_s,
+        modulus=None if counter is None else points[counter].modulus,
+    )
+
+
+def counts_alone(points: MeterPoints, among: tuple[MeterPoints, ...]) -> bool:
+    """False for an export register whose device is counted as import too: the one gauge shows the difference."""
+    return points.meter.flow is not Flow.EXPORT or not any(
+        other.meter.device == points.meter.device and other.meter.flow is Flow.IMPORT for other in among
+    )
+
+
+class Directory:
+    """The points of each plant, asked of the store anew when they are older than 5 s."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: dict[str, tuple[float, tuple[MeterPoints, ...]]] = {}
+
+    async def points(self, plant: Plant) -> tuple[MeterPoints, ...]:
+        """Raises StoreError."""
+        now = self._clock.monotonic()
+        at, points = self._known.get(plant.site, (now, None))
+        if points is None or now - at > _FRESH_S:
+            points = resolve(plant, await self._store.inventory(plant.site))
+            self._known[plant.site] = (now, points)
+        return points

@@ -1,0 +1,1 @@
+"""Stores: where readings, what arrived, and accounted intervals are kept. The port is centre.store.base."""

@@ -1,0 +1,226 @@
+"""The store as the centre sees it. Contract: tests/support/store_contract.py, which every store passes.
+
+A store keeps and finds; it never computes a figure. Times are UTC nanoseconds, ranges are [t0, t1).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from centre.accounting.intervals import Interval
+from metering.faults import Fault
+from metering.parcel import Received
+from metering.status import State, Status
+from metering.sweep import DeviceInfo, Value
+from metering.topics import Committed
+
+
+class StoreError(Exception):
+    """The store cannot do it now (disk full, locked, gone): nothing was written; try again."""
+
+
+class StoreUnusable(Exception):
+    """The store cannot be opened by this program (newer schema, no database, no permission); the message says why."""
+
+
+class SeriesKey(NamedTuple):
+    """Identity of a series of readings: device names are unique in a site."""
+
+    site: str
+    device: str
+    point: str
+
+
+class GatewayKey(NamedTuple):
+    """Identity of a gateway."""
+
+    site: str
+    gateway: str
+
+
+class Reading(NamedTuple):
+    """One stored value and its acquisition time."""
+
+    at: int
+    value: Value
+
+
+class FaultSeen(NamedTuple):
+    """When a value was absent last, and why."""
+
+    at: int
+    reason: Fault
+
+
+class Grain(StrEnum):
+    """Lengths of the accounted intervals; hours and days are those of the plant's clock."""
+
+    QUARTER = "15min"
+    HOUR = "hour"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """An accounted interval as stored. `revision` counts from 1 how often a closed figure was corrected."""
+
+    grain: Grain
+    interval: Interval
+    revision: int = 1
+
+
+class Span(NamedTuple):
+    """The first and last reading of a series in some range, and how many there are."""
+
+    first: Reading
+    last: Reading
+    readings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What one write did. `ignored` readings were there already; `redelivered` parcels had been stored before."""
+
+    parcels: int
+    redelivered: int
+    readings: int
+    ignored: int
+    faults: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dirty:
+    """Readings of a counter were written between `first` and `last` since its intervals were last computed.
+
+    `mark` changes with every further write: `settle` of an outdated mark leaves the series dirty.
+    """
+
+    series: SeriesKey
+    first: int
+    last: int
+    mark: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRow:
+    """What is known of a gateway. `state` None: it sent readings but never a status. `dropped` counts readings."""
+
+    key: GatewayKey
+    state: State | None
+    since: int | None
+    last_seen: int
+    software: str | None
+    epoch: int | None
+    dropped: int
+    counters: Mapping[str, int]
+    committed: Committed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Counts since the store was made."""
+
+    readings: int
+    faults: int
+    parcels: int
+    redelivered_parcels: int
+    ignored_readings: int
+    by_device: Mapping[tuple[str, str], int]
+
+
+class Store(Protocol):
+    """Every method raises StoreError when the store cannot answer; nothing was changed then."""
+
+    # --- what arrives
+
+    async def write(self, parcels: Sequence[Received], *, received_at: int) -> Written:
+        """Keep readings, faults and parcel numbers in one step; durable on return, idempotent by (series, time).
+
+        A value that is already there stays: the first one told wins.
+        """
+        ...
+
+    async def write_status(self, key: GatewayKey, status: Status, *, received_at: int) -> bool:
+        """Keep what a gateway says of itself; True when its state changed. Without devices the inventory stays."""
+        ...
+
+    async def committed(self) -> Mapping[GatewayKey, Committed]:
+        """Parcel numbers the store has, by gateway; the newest epochs only where there are very many."""
+        ...
+
+    async def gateways(self) -> Sequence[GatewayRow]:
+        """All known gateways, by name."""
+        ...
+
+    async def inventory(self, site: str) -> Mapping[str, tuple[str, DeviceInfo]]:
+        """Device name -> (gateway, what that gateway says of it)."""
+        ...
+
+    # --- readings
+
+    async def read(self, series: SeriesKey, t0: int, t1: int, *, limit: int) -> Sequence[Reading]:
+        """At most `limit` readings of [t0, t1) in order of time, the earliest first."""
+        ...
+
+    async def before(self, series: SeriesKey, t: int, count: int) -> Sequence[Reading]:
+        """The last `count` readings with a time before `t`, in order of time."""
+        ...
+
+    async def latest(self, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, Reading]:
+        """The newest reading of each series that has one."""
+        ...
+
+    async def latest_faults(self, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, FaultSeen]:
+        """The newest fault that concerns each series, its own or one of all points of its device.
+
+        Its reason is the newest but `backoff`, which only says that an earlier one lasts, where the last hundred
+        hold another.
+        """
+        ...
+
+    async def span(self, series: SeriesKey, t0: int, t1: int) -> Span | None:
+        """First, last and number of the readings in [t0, t1); None when there are none."""
+        ...
+
+    async def series(self, site: str) -> Mapping[str, tuple[str, ...]]:
+        """Device -> its points, of every series of the site."""
+        ...
+
+    async def fault_counts(
+        self, site: str, device: str, points: Sequence[str], t0: int, t1: int
+    ) -> Mapping[Fault, int]:
+        """How many faults of each reason stand at `points` of a device in [t0, t1)."""
+        ...
+
+    # --- accounted intervals
+
+    async def read_rollup(self, series: SeriesKey, grain: Grain, t0: int, t1: int) -> Sequence[Bucket]:
+        """Intervals that start in [t0, t1), in order."""
+        ...
+
+    async def write_rollup(self, series: SeriesKey, buckets: Sequence[Bucket]) -> int:
+        """Put intervals in place of those of the same grain and start, and return how many differ from before.
+
+        `revision` of a bucket is ignored: the store counts it up when a closed interval changes.
+        """
+        ...
+
+    async def dirty(self, limit: int) -> Sequence[Dirty]:
+        """Counters whose intervals are outdated, the longest waiting first."""
+        ...
+
+    async def settle(self, series: SeriesKey, mark: int) -> None:
+        """The intervals of the series now hold all that was written up to `mark`."""
+        ...
+
+    async def require(self, series: SeriesKey, fingerprint: str) -> bool:
+        """Make the whole series dirty when its intervals were computed under another rule; True when they were.
+
+        `fingerprint` names the rule from now on.
+        """
+        ...
+
+    async def totals(self) -> Totals:
+        """Counters, not counted anew."""
+        ...

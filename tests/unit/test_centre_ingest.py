@@ -1,0 +1,291 @@
+"""Ingest in virtual time: write, then acknowledge, then tell; nothing acknowledged that is not durable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from centre.ingest import MAX_AHEAD_NS, Ingest, Unreadable, read_message
+from centre.store.base import Store, StoreError, Written
+from centre.store.sqlite import SqliteStore
+from metering.parcel import ParcelId, Received, seal
+from metering.status import State, encode_status
+from metering.sweep import Sweep
+from metering.topics import Topics, decode_committed
+from support.sim_broker import SimBroker, not_authorised
+from support.store_contract import EVER, POWER, PRESS, T0, device, status, sweep
+from support.virtual_time import VirtualClock
+from support.virtual_time import run as run_virtually
+from wattline.events import capture_events
+
+TOPICS = Topics("works", "press-shop")
+START = T0 + 3600 * 10**9
+
+
+def body(seq: int, *sweeps: Sweep, site: str = "works", gateway: str = "press-shop") -> bytes:
+    """A parcel as the wire carries it."""
+    found = sweeps or (sweep(seq, {"power_active_total": float(seq)}),)
+    return seal(found, site=site, gateway=gateway, parcel_id=ParcelId(epoch=7, seq=seq), dropped=0).body
+
+
+class Rig:
+    """A broker, an ingest with a store on disk, and the clock they share."""
+
+    def __init__(self, clock: VirtualClock, store: Store, folder: Path) -> None:
+        self.clock = clock
+        self.broker = SimBroker()
+        self.store = store
+        self.ingest = Ingest(
+            broker=self.broker.client("centre", persistent=True),
+            store=store,
+            clock=clock,
+            dead_letters=folder / "dead",
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self.ingest.run())
+
+    async def stop(self) -> None:
+        assert self._running is not None
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep_until(self.clock.now_ns() + int(seconds * 10**9))
+
+    def deliver(self, payload: bytes, topic: str = TOPICS.readings, *, retain: bool = False) -> None:
+        self.broker.route(topic, payload, retain=retain)
+
+    @property
+    def unacked(self) -> int:
+        session = self.broker._sessions["centre"]
+        return len(session.unacked) + len(session.waiting)
+
+    def committed(self) -> list[dict[int, tuple[tuple[int, int], ...]]]:
+        """Every committed message of the gateway that was published, in order."""
+        return [
+            dict(decode_committed(payload).epochs)
+            for topic, payload in self.broker.published
+            if topic == TOPICS.committed
+        ]
+
+
+class FailingStore(SqliteStore):
+    """Fails its writes as long as `broken` is set."""
+
+    broken = False
+
+    async def write(self, parcels: Sequence[Received], *, received_at: int) -> Written:
+        if self.broken:
+            raise StoreError("database or disk is full")
+        return await super().write(parcels, received_at=received_at)
+
+
+def play(folder: Path, check: Callable[[Rig], Awaitable[None]]) -> None:
+    """Run `check` beside a running ingest, then stop it in order."""
+
+    async def main(clock: VirtualClock) -> None:
+        async with FailingStore(folder / "centre.db", inline=True) as store:
+            rig = Rig(clock, store, folder)
+            rig.start()
+            await rig.sleep(1)
+            await check(rig)
+            await rig.stop()
+
+    run_virtually(main, START)
+
+
+def test_a_parcel_is_stored_acknowledged_and_committed(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        rig.deliver(body(1))
+        rig.deliver(body(2))
+        rig.deliver(body(4))
+        await rig.sleep(3)
+        assert [r.value for r in await rig.store.read(POWER, 0, EVER, limit=9)] == [1.0, 2.0, 4.0]
+        assert rig.unacked == 0
+        assert rig.committed()[-1] == {7: ((1, 2), (4, 4))}
+        assert TOPICS.committed in rig.broker.retained
+        assert (rig.ingest.counts.parcels, rig.ingest.counts.readings) == (3, 3)
+
+    play(tmp_path, check)
+
+
+def test_nothing_is_acknowledged_or_committed_while_the_store_fails(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        assert isinstance(rig.store, FailingStore)
+        rig.store.broken = True
+        for seq in range(1, 301):
+            rig.deliver(body(seq))
+        await rig.sleep(120)
+        assert rig.unacked == 300
+        assert rig.committed() == []
+        rig.store.broken = False
+        await rig.sleep(60)
+        assert rig.unacked == 0
+        assert rig.committed()[-1] == {7: ((1, 300),)}
+        assert (await rig.store.totals()).readings == 300
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    names = [event["event"] for event in events]
+    assert names.count("store.failed") == 1
+    assert names.count("store.back") == 1
+
+
+def test_a_failing_store_bounds_what_waits_in_memory(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        assert isinstance(rig.store, FailingStore)
+        rig.store.broken = True
+        for seq in range(1, 1001):
+            rig.deliver(body(seq))
+        await rig.sleep(60)
+        taken = len(rig.broker._sessions["centre"].unacked)
+        assert taken <= 2 * rig.ingest.max_batch + 1
+
+    play(tmp_path, check)
+
+
+def test_a_lost_connection_between_write_and_ack_stores_every_reading_once(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        for seq in range(1, 41):
+            rig.deliver(body(seq))
+            if seq % 7 == 0:
+                await rig.sleep(0.21)
+                rig.broker.drop("centre")
+                await rig.sleep(5)
+        await rig.sleep(60)
+        assert rig.unacked == 0
+        assert [r.value for r in await rig.store.read(POWER, 0, EVER, limit=99)] == [float(seq) for seq in range(1, 41)]
+        assert rig.committed()[-1] == {7: ((1, 40),)}
+
+    play(tmp_path, check)
+
+
+def test_a_redelivered_parcel_is_acknowledged_and_counted(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        for _ in range(3):
+            rig.deliver(body(1))
+            await rig.sleep(2)
+        totals = await rig.store.totals()
+        assert (totals.readings, totals.parcels, totals.redelivered_parcels) == (1, 1, 2)
+        assert rig.ingest.counts.redelivered == 2
+        assert rig.unacked == 0
+
+    play(tmp_path, check)
+
+
+def test_committed_is_published_at_most_once_a_second_and_again_after_each_start(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        for seq in range(1, 101):
+            rig.deliver(body(seq))
+            await rig.sleep(0.1)
+        await rig.sleep(3)
+        assert 5 <= len(rig.committed()) <= 12
+        await rig.stop()
+        rig.broker.retained.clear()
+        rig.start()
+        await rig.sleep(5)
+        assert decode_committed(rig.broker.retained[TOPICS.committed]).watermark(7) == 100
+
+    play(tmp_path, check)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reason"),
+    [
+        (TOPICS.readings, b"no parcel", "parcel cannot be read"),
+        (TOPICS.readings, body(1)[:-9], "parcel truncated"),
+        (TOPICS.readings, body(1, gateway="other"), "a parcel of works/other on a topic of works/press-shop"),
+        (TOPICS.readings, body(1, sweep(48 * 3600, {"power_active_total": 1.0})), "clock is wrong"),
+        (TOPICS.readings, body(1, sweep(-(10**9), {"power_active_total": 1.0})), "clock is wrong"),
+        (TOPICS.status, b"{}", "not a message of version 1"),
+        ("wattline/v1/../../readings", body(1), "not a name"),
+    ],
+)
+def test_a_message_no_one_can_read_is_put_aside_with_its_reason(
+    tmp_path: Path, topic: str, payload: bytes, reason: str
+) -> None:
+    async def check(rig: Rig) -> None:
+        rig.deliver(payload, topic)
+        rig.deliver(body(2))
+        await rig.sleep(3)
+        assert rig.unacked == 0
+        assert (await rig.store.totals()).parcels == 1
+        (kept,) = (tmp_path / "dead").glob("*.payload")
+        assert kept.read_bytes() == payload
+        assert reason in kept.with_suffix(".txt").read_text()
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    (error,) = [event["error"] for event in events if event["event"] == "ingest.refused"]
+    assert reason in error
+
+
+def test_a_status_becomes_inventory_and_state(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        rig.deliver(encode_status(status(devices=(device(),))), TOPICS.status, retain=True)
+        await rig.sleep(2)
+        rig.deliver(encode_status(status(State.LOST)), TOPICS.status, retain=True)
+        await rig.sleep(2)
+        (row,) = await rig.store.gateways()
+        assert row.state is State.LOST
+        assert await rig.store.inventory("works") == {"incomer": ("press-shop", device())}
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    assert [event["event"] for event in events if event["event"].startswith("gateway.")] == [
+        "gateway.online",
+        "gateway.lost",
+    ]
+
+
+def test_an_inventory_survives_a_last_will_in_the_same_batch(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        rig.deliver(encode_status(status(devices=(device(),))), TOPICS.status)
+        rig.deliver(encode_status(status(State.LOST)), TOPICS.status)
+        await rig.sleep(2)
+        assert await rig.store.inventory("works") == {"incomer": ("press-shop", device())}
+        assert (await rig.store.gateways())[0].state is State.LOST
+
+    play(tmp_path, check)
+
+
+def test_the_broker_may_be_away_for_long_and_is_told_once(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        rig.broker.go_down()
+        await rig.sleep(7200)
+        rig.broker.come_up()
+        rig.deliver(body(1))
+        await rig.sleep(60)
+        assert rig.ingest.connected
+        assert (await rig.store.totals()).parcels == 1
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    names = [event["event"] for event in events]
+    assert names.count("broker.lost") == 1
+    assert names.count("broker.unreachable") == 1
+
+
+def test_a_refused_committed_message_does_not_stop_the_intake(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        rig.broker.refuse = not_authorised
+        for seq in range(1, 6):
+            rig.deliver(body(seq))
+            await rig.sleep(2)
+        assert (await rig.store.committed())[PRESS].watermark(7) == 5
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    assert [event["event"] for event in events].count("committed.refused") == 1
+
+
+def test_reading_a_message_accepts_times_up_to_a_day_ahead() -> None:
+    ahead = body(1, Sweep(device="incomer", taken_at=T0 + MAX_AHEAD_NS, values={"frequency": 50.0}, faults={}))
+    assert isinstance(read_message(TOPICS.readings, ahead, T0), Received)
+    with pytest.raises(Unreadable):
+        read_message(TOPICS.readings, ahead, T0 - 1)

@@ -1,0 +1,143 @@
+"""Settings of the centre: what is accepted, and how mistakes are told."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from centre.carriers import Carrier, Flow
+from centre.settings import load_setup
+from wattline.resources import config_dir
+from wattline.strict_yaml import ConfigError
+
+MINIMAL: dict[str, Any] = {
+    "broker": {"url": "mqtt://127.0.0.1:1883"},
+    "store": {"sqlite": "centre.db"},
+    "plants": [
+        {
+            "site": "works",
+            "name": {"en": "Works", "zh": "工厂"},
+            "zone": "Asia/Shanghai",
+            "region": "CN-Chongqing",
+            "tree": {
+                "id": "plant",
+                "name": {"en": "Plant", "zh": "全厂"},
+                "meters": [{"device": "incomer", "carrier": "electricity", "flow": "import", "limit": 0.1}],
+                "children": [{"id": "hall", "name": {"en": "Hall", "zh": "车间"}, "meters": [], "children": []}],
+            },
+        }
+    ],
+}
+
+
+def write(folder: Path, change: Callable[[Any], object] = lambda settings: None) -> Path:
+    settings = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    change(settings)
+    path = folder / "centre.yaml"
+    path.write_text(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def test_the_example_loads() -> None:
+    setup = load_setup(config_dir() / "centre.example.yaml")
+    (plant,) = setup.plants
+    assert plant.region == "CN-Chongqing"
+    assert {node.id for node in plant.tree.walk()} == {"plant", "workshop-1", "line-1", "line-2", "utilities"}
+    assert plant.tree.meters[0].limit == 2500
+    assert setup.settings.host == "127.0.0.1"
+
+
+def test_paths_are_relative_to_the_file_and_numbers_exact(tmp_path: Path) -> None:
+    setup = load_setup(write(tmp_path))
+    assert setup.store == tmp_path / "centre.db"
+    assert setup.plants[0].tree.meters[0].limit == Decimal("0.1")
+    assert setup.settings.port == 8080
+    assert (setup.plants[0].tree.meters[0].carrier, setup.plants[0].tree.meters[0].flow) == (
+        Carrier.ELECTRICITY,
+        Flow.IMPORT,
+    )
+
+
+def tree(settings: Any) -> Any:
+    return settings["plants"][0]["tree"]
+
+
+def meter(settings: Any) -> Any:
+    return tree(settings)["meters"][0]
+
+
+def second(settings: Any, **changes: str) -> None:
+    tree(settings)["children"][0]["meters"] = [
+        {"device": "other", "carrier": "electricity", "flow": "import"} | changes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda s: s.update(listn="x"), "listn: "),
+        (lambda s: s.update(listen="localhost:80"), "listen: must begin with an IP address"),
+        (lambda s: s.update(listen="127.0.0.1"), "listen: must be ADDRESS:PORT"),
+        (lambda s: s["store"].update(postgres="x"), "store.postgres: "),
+        (lambda s: s.update(plants=[]), "plants: "),
+        (lambda s: s["plants"].append(s["plants"][0] | {}), "plants.1.site: works stands here a second time"),
+        (lambda s: s["plants"][0].update(zone="Asia/Chongqing-City"), "plants.0.zone: is no time zone"),
+        (lambda s: s["plants"][0].update(zone="../../etc/passwd"), "plants.0.zone: is no time zone"),
+        (lambda s: s["plants"][0].update(region="Chongqing"), "plants.0.region: "),
+        (lambda s: s["plants"][0]["name"].pop("zh"), "plants.0.name.zh: is missing"),
+        (
+            lambda s: tree(s)["children"][0].update(id="plant"),
+            "children.0.id: plant is the id of another node, in line",
+        ),
+        (lambda s: second(s, device="incomer"), "incomer is counted as electricity import in line"),
+        (lambda s: second(s, carrier="electrcity"), "carrier: "),
+        (lambda s: second(s, flow="both"), "flow: "),
+        (lambda s: second(s, carrier="heat", flow="generation"), "flow: generation is counted for electricity only"),
+        (lambda s: second(s, carrier="heat", flow="export"), "flow: export of this carrier needs the `point`"),
+        (lambda s: second(s, point="power_active_total"), "point: is no counter"),
+        (lambda s: second(s, device="a/b"), "device: "),
+        (lambda s: meter(s).update(limit=0), "limit: "),
+        (
+            lambda s: meter(s).update(replaced=[{"at": "2026-03-01T10:00:00", "final": 1, "initial": 0}]),
+            "replaced: a time needs its offset",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, change: Callable[[Any], object], says: str) -> None:
+    path = write(tmp_path, change)
+    with pytest.raises(ConfigError) as failed:
+        load_setup(path)
+    (line, *_) = [text for text in str(failed.value).splitlines() if says in text]
+    place = line.removeprefix(f"{path}:").split(":")[0]
+    assert place.isdigit(), line
+
+
+def test_all_mistakes_of_a_tree_are_told_at_once(tmp_path: Path) -> None:
+    def change(settings: Any) -> None:
+        settings["plants"][0].update(zone="Nowhere/Land", region="Mars")
+        second(settings, device="incomer")
+
+    with pytest.raises(ConfigError) as failed:
+        load_setup(write(tmp_path, change))
+    assert len(str(failed.value).splitlines()) == 3
+
+
+def test_the_same_device_may_count_import_and_export(tmp_path: Path) -> None:
+    setup = load_setup(write(tmp_path, lambda s: second(s, device="incomer", flow="export")))
+    assert [found.flow for found in setup.plants[0].meters()] == [Flow.IMPORT, Flow.EXPORT]
+
+
+def test_a_missing_factor_table_is_a_configuration_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_setup(write(tmp_path, lambda s: s.update(factors="none.csv")))
+
+
+def test_a_replaced_meter_is_read_with_its_time(tmp_path: Path) -> None:
+    change = [{"at": "2026-03-01T10:00:00+08:00", "final": 50240, "initial": 3, "factor": 2}]
+    setup = load_setup(write(tmp_path, lambda s: meter(s).update(replaced=change)))
+    (replaced,) = setup.plants[0].tree.meters[0].replaced
+    assert replaced.at == 1_772_330_400 * 10**9
+    assert (replaced.final, replaced.initial, replaced.factor) == (50240, 3, 2)

@@ -1,0 +1,115 @@
+"""The embedded store passes the contract of every store, and keeps its file in order."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from centre.store.base import Store, StoreError, StoreUnusable
+from centre.store.sqlite import SqliteStore
+from support.store_contract import EVER, POWER, T0, StoreContract, parcel, sweep
+
+
+class TestSqliteStore(StoreContract):
+    inline = False
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> Iterator[None]:
+        self.path = tmp_path / "new" / "centre.db"
+        yield
+        with sqlite3.connect(self.path) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+
+    def open(self) -> AbstractAsyncContextManager[Store]:
+        return SqliteStore(self.path, inline=self.inline)
+
+
+class TestInlineSqliteStore(TestSqliteStore):
+    inline = True
+
+
+def open_and_close(path: Path) -> None:
+    async def main() -> None:
+        async with SqliteStore(path):
+            pass
+
+    asyncio.run(main())
+
+
+def test_readings_are_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "centre.db"
+
+    async def write() -> None:
+        async with SqliteStore(path) as store:
+            await store.write([parcel(1, sweep(0, {"power_active_total": 1.5}))], received_at=T0)
+
+    async def read() -> int:
+        async with SqliteStore(path) as store:
+            assert len(await store.read(POWER, 0, EVER, limit=10)) == 1
+            return (await store.write([parcel(1, sweep(0, {"power_active_total": 1.5}))], received_at=T0)).ignored
+
+    asyncio.run(write())
+    assert asyncio.run(read()) == 1
+
+
+def test_a_file_of_a_newer_wattline_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "centre.db"
+    open_and_close(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match="newer Wattline"):
+        open_and_close(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.close()
+    with pytest.raises(StoreUnusable, match="another program"):
+        open_and_close(path)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "centre.db"
+    path.write_bytes(b"not a database, surely" * 100)
+    with pytest.raises(StoreUnusable, match="cannot be opened"):
+        open_and_close(path)
+
+
+def test_a_write_that_fails_changes_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+    path = tmp_path / "centre.db"
+
+    async def main() -> None:
+        async with SqliteStore(path) as store:
+            blocker = sqlite3.connect(path)
+            blocker.execute("CREATE TRIGGER full BEFORE INSERT ON raw BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+            blocker.commit()
+            new = parcel(1, sweep(0, {"power_active_total": 1.0}), gateway="new")
+            with pytest.raises(StoreError, match="disk is full"):
+                await store.write([new], received_at=T0)
+            assert await store.committed() == {}
+            assert await store.series("works") == {}
+            blocker.execute("DROP TRIGGER full")
+            blocker.commit()
+            blocker.close()
+            assert (await store.write([new], received_at=T0)).readings == 1
+
+    asyncio.run(main())
+
+
+def test_the_database_is_safe_against_power_cuts_by_its_settings(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with SqliteStore(tmp_path / "centre.db") as store:
+            assert store._writing.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert store._writing.execute("PRAGMA synchronous").fetchone() == (2,)
+            assert store._reading.execute("PRAGMA query_only").fetchone() == (1,)
+
+    asyncio.run(main())
