@@ -1,9 +1,11 @@
 """A page in a real Chromium with every request and error noted, and a centre to serve it on a loopback port."""
 
+import base64
 import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,16 +110,53 @@ def visit(
         context.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """`inked`: share of pixels whose colour is not (nearly) the most frequent one; `colours`: distinct ones."""
+
+    inked: float
+    colours: int
+
+
+_COUNT_INK = """async (encoded) => {
+  const picture = await createImageBitmap(await (await fetch(encoded)).blob());
+  const canvas = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+  canvas.drawImage(picture, 0, 0);
+  const data = canvas.getImageData(0, 0, picture.width, picture.height).data;
+  const counts = new Map();
+  for (let i = 0; i < data.length; i += 4) {
+    const colour = ((data[i] >> 3) << 10) | ((data[i + 1] >> 3) << 5) | (data[i + 2] >> 3);
+    counts.set(colour, (counts.get(colour) || 0) + 1);
+  }
+  return [1 - Math.max(...counts.values()) / (data.length / 4), counts.size];
+}"""
+
+
+def ink(browser: Browser, png: bytes) -> Ink:
+    """How much is drawn in a picture: enough to tell a page from a blank, too little to break with a font."""
+    page = browser.new_page()
+    try:
+        inked, colours = page.evaluate(_COUNT_INK, "data:image/png;base64," + base64.b64encode(png).decode())
+    finally:
+        page.close()
+    return Ink(inked=inked, colours=colours)
+
+
 class Served:
     """A web application on a free loopback port, in a thread of its own; `stop` may come early to lose the centre."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off", ws="none")
+        config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, ws="none")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
+        until = time.monotonic() + 60
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                pytest.fail("the centre did not start")
+            time.sleep(0.02)
 
     def stop(self) -> None:
         self._server.should_exit = True

@@ -1,0 +1,90 @@
+"""What the page's routes answer, without a browser."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from centre.web import routes
+from centre.web_i18n import load_words
+from centre.web_live import live_view, troubles
+from support.page_figures import PLANT, HandMade
+
+WORDS = load_words()
+
+
+def ask(figures: HandMade, path: str, **params: str) -> httpx.Response:
+    async def main() -> httpx.Response:
+        transport = httpx.ASGITransport(app=Starlette(routes=routes(figures)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://centre") as client:
+            return await client.get(path, params=params or None)
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/panel", "/attention", "/curve", "/static/wattline.css", "/favicon.ico", "/?node=x"]
+)
+def test_every_answer_forbids_inline_scripts_and_other_hosts(path: str) -> None:
+    headers: Mapping[str, str] = ask(HandMade(), path).headers
+    assert headers["content-security-policy"].startswith("default-src 'self'")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-cache"
+
+
+def test_what_is_absent_is_a_dash_with_a_reason_and_never_0() -> None:
+    page = ask(HandMade(empty=True), "/?lang=en").text
+    numbers = re.findall(r'<span class="number"[^>]*>([^<]*)</span>', page)
+    assert set(numbers) == {"—", "0 of 15"}
+    assert WORDS["en"]("reason.no_data") in page
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "key"), [("?site=nix", 404, "unknown_site"), ("?node=nix", 404, "unknown_node")]
+)
+def test_an_unknown_place_is_said_in_words(query: str, status: int, key: str) -> None:
+    answer = ask(HandMade(), f"/{query}&lang=zh")
+    assert answer.status_code == status
+    assert WORDS["zh"](f"error.{key}") in answer.text
+
+
+def test_a_store_that_cannot_be_read_is_said_in_words() -> None:
+    answer = ask(HandMade(broken=True), "/?lang=en")
+    assert answer.status_code == 503
+    assert WORDS["en"]("error.unavailable") in answer.text
+
+
+def test_names_from_the_settings_cannot_write_html() -> None:
+    hostile = "<script>alert(1)</script>"
+    figures = HandMade(plant=replace(PLANT, name={"en": hostile}, tree=replace(PLANT.tree, name={"en": hostile})))
+    text = ask(figures, "/").text
+    assert hostile not in text
+    assert text.count("&lt;script&gt;alert(1)") > 2
+
+
+def test_a_meter_that_does_not_reply_is_called_silent_and_one_that_answers_nonsense_faulty() -> None:
+    figures = HandMade()
+    text = ask(figures, "/attention?lang=en").text
+    assert re.findall(r'data-device="([^"]+)"', text) == ["chiller", "oven-gas", "boiler-water"]
+    assert WORDS["en"]("fault.timeout.what") in text
+    assert WORDS["en"]("fault.reply_checksum.check") in text
+
+
+def test_a_gateway_that_is_away_explains_its_meters() -> None:
+    text = ask(HandMade(gateway="lost"), "/attention?lang=en").text
+    assert WORDS["en"]("attention.gateway", gateway="press-shop", state="not connected") in text
+
+
+def test_live_texts_and_states_have_a_key_for_every_line_of_the_tree() -> None:
+    figures = HandMade()
+    live = asyncio.run(figures.live("jiangjin-1"))
+    view = live_view(figures.plant, live, WORDS["zh"])
+    assert view.states["meter:chiller:electricity:import"] == "silent"
+    assert view.states["meter:oven-gas:natural_gas:import"] == "faulty"
+    assert view.texts["meter:chiller:electricity:import:note"] == "无应答 3 小时 25 分钟"
+    assert {f"power:{node.id}" for node in figures.plant.tree.walk()} <= view.texts.keys()
+    assert [trouble.device for trouble in troubles(figures.plant, live, WORDS["zh"])][-1] == "boiler-water"
