@@ -17,6 +17,7 @@ from centre.ledger import Ledger
 from centre.points import Directory
 from centre.settings import Setup
 from centre.store.sqlite import SqliteStore
+from centre.until_stopped import UntilStopped
 from wattline.broker import Broker
 from wattline.broker_settings import BrokerSettings
 from wattline.clock import Clock, SystemClock
@@ -80,8 +81,8 @@ async def run(setup: Setup, *, broker: Broker | None = None, clock: Clock | None
 
         site = Starlette(routes=[*api.routes(figures, health), *web.routes(figures)])
         with _listening(setup.settings.host, setup.settings.port) as listener:
-            server = _Server(_server_config(site))
             stopped = _stop_signal()
+            server = _Server(_server_config(UntilStopped(site, stopped)))
             watchdog.promise("ingest", _WORK_WITHIN_S)
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(server.serve([listener]), name="http")
@@ -114,7 +115,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server_config(site: Starlette) -> uvicorn.Config:
+def _server_config(site: UntilStopped) -> uvicorn.Config:
     return uvicorn.Config(
         site,
         log_config=None,

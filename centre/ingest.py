@@ -95,7 +95,6 @@ class Ingest:
             if str(lost) != told:
                 self.log.warning(_event(lost), error=str(lost))
                 told = str(lost)
-            self.on_work()
             await self._sleep(backoff)
             backoff = min(backoff * 2, _MAX_REFUSED_S if isinstance(lost, BrokerRefused) else _MAX_BACKOFF_S)
 
@@ -204,7 +203,6 @@ class Ingest:
             except StoreError as err:
                 if backoff == _FIRST_BACKOFF_S:
                     self.log.critical("store.failed", error=str(err))
-                self.on_work()
                 await self._sleep(backoff)
                 backoff = min(backoff * 2, _MAX_BACKOFF_S)
             else:
@@ -236,7 +234,11 @@ class Ingest:
             await self.clock.sleep_until(self.clock.now_ns() + _COMMITTED_EVERY_NS)
 
     async def _sleep(self, seconds: float) -> None:
-        await self.clock.sleep_until(self.clock.now_ns() + int(seconds * NS))
+        """In naps, after each of which the watchdog hears that waiting is what there is to do."""
+        due = self.clock.now_ns() + int(seconds * NS)
+        while (now := self.clock.now_ns()) < due:
+            self.on_work()
+            await self.clock.sleep_until(min(due, now + _IDLE_NS))
 
 
 class _Outbox:

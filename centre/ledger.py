@@ -24,6 +24,7 @@ _AFTER: Final = 3  # and behind it: as many as decide whether its last step was 
 _CHUNK_NS: Final = 16 * QUARTER_NS  # bounds memory, and for how long other tasks wait
 _CHUNK_READINGS: Final = 200_000
 _PER_CYCLE: Final = 500
+_FULL_SHEET: Final = 5000
 _FAR: Final = 2**63 - 1
 
 
@@ -49,6 +50,24 @@ def day_parts(quarters: Sequence[Interval], plant: Plant, start: int, end: int) 
 
 
 @dataclass(slots=True)
+class _Sheet:
+    """Intervals that are computed and not written yet, and the series that are settled with them."""
+
+    buckets: dict[SeriesKey, list[Bucket]] = field(default_factory=dict[SeriesKey, list[Bucket]])
+    settled: dict[SeriesKey, int] = field(default_factory=dict[SeriesKey, int])
+    size: int = 0
+
+    def add(self, series: SeriesKey, buckets: Sequence[Bucket]) -> None:
+        self.buckets.setdefault(series, []).extend(buckets)
+        self.size += len(buckets)
+
+    def clear(self) -> None:
+        self.buckets.clear()
+        self.settled.clear()
+        self.size = 0
+
+
+@dataclass(slots=True)
 class Ledger:
     """Runs beside ingest on the same store."""
 
@@ -58,7 +77,6 @@ class Ledger:
     directory: Directory
     every_s: float = 5.0
     log: EventLog = field(default_factory=EventLog)
-    pending: int = 0
     _failed: bool = False
 
     async def run(self) -> None:
@@ -82,35 +100,47 @@ class Ledger:
                 if points.counter is not None:
                     counted[points.counter] = (plant, points)
                     await self.store.require(points.counter, points.fingerprint(plant))
-        changed = 0
         outdated = await self.store.dirty(_PER_CYCLE)
-        self.pending = len(outdated)
+        sheet = _Sheet()
+        changed = 0
         for dirty in outdated:
             known = counted.get(dirty.series)
             if known is not None:
-                changed += await self._settle(dirty, *known)
-            await self.store.settle(dirty.series, dirty.mark)
-            self.pending -= 1
+                changed += await self._account(dirty, *known, sheet)
+            sheet.settled[dirty.series] = dirty.mark
+        changed += await self._enter(sheet)
         return changed
 
-    async def _settle(self, dirty: Dirty, plant: Plant, points: MeterPoints) -> int:
+    async def _account(self, dirty: Dirty, plant: Plant, points: MeterPoints, sheet: "_Sheet") -> int:
+        """Put the intervals of what is dirty on the sheet, which is entered whenever it is full."""
         series = dirty.series
         before = await self.store.before(series, dirty.first, _AFTER)
         behind = await self.store.read(series, dirty.last + 1, _FAR, limit=_AFTER)
         start = quarter_floor(before[0].at if before else dirty.first)
         end = quarter_floor(behind[-1].at if behind else dirty.last) + QUARTER_NS
         changed = 0
-        for first in range(start, end, _CHUNK_NS):
-            quarters = await self._quarters(series, points, first, min(first + _CHUNK_NS, end))
-            changed += await self.store.write_rollup(
-                series, [Bucket(grain=Grain.QUARTER, interval=quarter) for quarter in quarters]
-            )
         day = local_day(start, plant.zone)
         while (bounds := day_bounds(day, plant.zone))[0] < end:
+            first, last = max(start, bounds[0]), min(end, bounds[1])
+            new: list[Interval] = []
+            for at in range(first, last, _CHUNK_NS):
+                new += await self._quarters(series, points, at, min(at + _CHUNK_NS, last))
             stored = await self.store.read_rollup(series, Grain.QUARTER, *bounds)
-            parts = day_parts([bucket.interval for bucket in stored], plant, *bounds)
-            changed += await self.store.write_rollup(series, parts)
+            whole = {bucket.interval.start: bucket.interval for bucket in stored}
+            whole |= {quarter.start: quarter for quarter in new}
+            parts = day_parts([whole[at] for at in sorted(whole)], plant, *bounds)
+            sheet.add(series, [*(Bucket(grain=Grain.QUARTER, interval=quarter) for quarter in new), *parts])
+            if sheet.size > _FULL_SHEET:
+                changed += await self._enter(sheet)
             day += timedelta(days=1)
+        return changed
+
+    async def _enter(self, sheet: "_Sheet") -> int:
+        """Write what is on the sheet, in one step for many series: a step costs the disk a flush."""
+        if not sheet.size and not sheet.settled:
+            return 0
+        changed = await self.store.write_rollup(sheet.buckets, settled=sheet.settled)
+        sheet.clear()
         return changed
 
     async def _quarters(self, series: SeriesKey, points: MeterPoints, start: int, end: int) -> list[Interval]:

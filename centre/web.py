@@ -86,7 +86,6 @@ class _Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals |= {"query": _query, "meter_key": meter_key}
 
     async def answered(self, answer: Answer, request: Request) -> Response:
         """The answer, or a page that says in words why there is none."""
@@ -181,7 +180,7 @@ class _Page:
         return self._words[choose_language(asked, kept, request.headers.get("accept-language", ""))]
 
     def _render(self, template: str, **context: object) -> str:
-        return self._templates.get_template(template).render(context)
+        return self._templates.get_template(template).render(context, query=_query, meter_key=meter_key)
 
 
 def _node(plant: Plant, request: Request) -> Node:

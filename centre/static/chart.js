@@ -50,18 +50,7 @@ window.wattlineChart = (() => {
       animation: false,
       textStyle: text,
       grid: { left: 8, right: 14, top: 12, bottom: 2, containLabel: true },
-      tooltip: {
-        trigger: "axis", renderMode: "richText", confine: true, transitionDuration: 0,
-        backgroundColor: colour("--surface"), borderColor: line, borderWidth: 1, padding: [8, 10],
-        textStyle: { ...text, color: colour("--ink") },
-        axisPointer: { type: "line", snap: true, lineStyle: { color: ink, type: "dotted" } },
-        formatter: (hits) => {
-          const hit = hits.find((item) => item.data && item.data[1] !== null);
-          if (!hit) return "";
-          const i = hit.data[2];
-          return `${curve.labels[i]}\u2013${curve.labels[i + 1]}\n${number(hit.data[1])} ${curve.unit} · ${curve.words[curve.kinds[i]]}`;
-        },
-      },
+      tooltip: { trigger: "axis", showContent: false, axisPointer: { type: "line", snap: false, label: { show: false }, lineStyle: { color: ink, type: "dotted" } } },
       xAxis: {
         type: "value", min: 0, max: last, interval: every, axisLabel: { ...text, formatter: (x) => curve.labels[x] || "", hideOverlap: true },
         axisTick: { show: true, lineStyle: { color: line } }, axisLine: { lineStyle: { color: line } }, splitLine: { show: false },
@@ -80,21 +69,40 @@ window.wattlineChart = (() => {
     };
   }
 
+  // What stands under the pointer is said beside the title: it covers nothing, and is as large as all other text.
+  function say(i) {
+    const at = document.getElementById("load-subtitle");
+    if (i === null || !shown || !shown.labels[i + 1] || shown.kinds[i] === "ahead") { at.textContent = shown ? shown.subtitle : ""; return; }
+    const value = shown.values[i] === null ? "" : ` · ${number(shown.values[i])} ${shown.unit}`;
+    at.textContent = `${shown.labels[i]}\u2013${shown.labels[i + 1]}${value} · ${shown.words[shown.kinds[i]]}`;
+  }
+
+  function init(host) {
+    const made = echarts.init(host, null, { renderer: "svg" });
+    made.on("updateAxisPointer", (event) => {
+      const axis = (event.axesInfo || []).find((info) => info.axisDim === "x");
+      say(axis ? Math.floor(axis.value) : null);
+    });
+    made.getZr().on("globalout", () => say(null));
+    return made;
+  }
+
   function draw() {
     const box = document.getElementById("load");
     if (!box || !shown) return;
-    if (chart && chart.getDom() !== box) { chart.dispose(); chart = null; }
+    const host = box.firstElementChild; // without an id: HTMX carries the style of what has one over a swap, inline
+    if (chart && chart.getDom() !== host) { chart.dispose(); chart = null; }
     const empty = document.getElementById("load-empty");
     empty.textContent = shown.empty;
     empty.hidden = !shown.empty;
     box.hidden = Boolean(shown.empty);
-    document.getElementById("load-subtitle").textContent = shown.subtitle;
+    say(null);
     box.setAttribute("aria-label", shown.summary);
     document.querySelectorAll("#load-legend [data-kind]").forEach((item) => {
       item.hidden = Boolean(shown.empty) || !shown.kinds.includes(item.dataset.kind);
     });
     if (shown.empty) return;
-    chart = chart || echarts.init(box, null, { renderer: "svg" });
+    chart = chart || init(host);
     chart.resize();
     chart.setOption(option(shown, box.clientWidth), { notMerge: true });
   }

@@ -126,7 +126,6 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") document.getElementById("gateways").open = false;
   });
-  addEventListener("popstate", () => location.reload());
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 

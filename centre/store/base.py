@@ -93,7 +93,7 @@ class Written:
 class Dirty:
     """Readings of a counter were written between `first` and `last` since its intervals were last computed.
 
-    `mark` changes with every further write: `settle` of an outdated mark leaves the series dirty.
+    `mark` changes with every further write: settling an outdated mark leaves the series dirty.
     """
 
     series: SeriesKey
@@ -199,19 +199,18 @@ class Store(Protocol):
         """Intervals that start in [t0, t1), in order."""
         ...
 
-    async def write_rollup(self, series: SeriesKey, buckets: Sequence[Bucket]) -> int:
-        """Put intervals in place of those of the same grain and start, and return how many differ from before.
+    async def write_rollup(
+        self, buckets: Mapping[SeriesKey, Sequence[Bucket]], *, settled: Mapping[SeriesKey, int] | None = None
+    ) -> int:
+        """Put intervals in place of those of the same grain and start; returns how many differ from before.
 
-        `revision` of a bucket is ignored: the store counts it up when a closed interval changes.
+        `revision` of a bucket is ignored: the store counts it up when a closed interval changes. `settled` series now
+        hold all that was written up to the mark (see Dirty). All in one step.
         """
         ...
 
     async def dirty(self, limit: int) -> Sequence[Dirty]:
         """Counters whose intervals are outdated, the longest waiting first."""
-        ...
-
-    async def settle(self, series: SeriesKey, mark: int) -> None:
-        """The intervals of the series now hold all that was written up to `mark`."""
         ...
 
     async def require(self, series: SeriesKey, fingerprint: str) -> bool:

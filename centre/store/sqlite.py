@@ -123,14 +123,13 @@ class SqliteStore:
     async def read_rollup(self, series: SeriesKey, grain: Grain, t0: int, t1: int) -> Sequence[Bucket]:
         return await self._ask("read intervals", lambda: self._reader.read_rollup(series, grain, t0, t1))
 
-    async def write_rollup(self, series: SeriesKey, buckets: Sequence[Bucket]) -> int:
-        return await self._write("write intervals", lambda: self._writer.write_rollup(series, buckets))
+    async def write_rollup(
+        self, buckets: Mapping[SeriesKey, Sequence[Bucket]], *, settled: Mapping[SeriesKey, int] | None = None
+    ) -> int:
+        return await self._write("write intervals", lambda: self._writer.write_rollup(buckets, settled or {}))
 
     async def dirty(self, limit: int) -> Sequence[Dirty]:
         return await self._ask("read outdated", lambda: self._reader.dirty(limit))
-
-    async def settle(self, series: SeriesKey, mark: int) -> None:
-        await self._write("settle", lambda: self._writer.settle(series, mark))
 
     async def require(self, series: SeriesKey, fingerprint: str) -> bool:
         return await self._write("note rule", lambda: self._writer.require(series, fingerprint))

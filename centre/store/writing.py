@@ -177,12 +177,10 @@ class Writer:
 
     # --- accounted intervals
 
-    def write_rollup(self, series: SeriesKey, buckets: Sequence[Bucket]) -> int:
+    def write_rollup(self, buckets: Mapping[SeriesKey, Sequence[Bucket]], settled: Mapping[SeriesKey, int]) -> int:
         """See Store.write_rollup."""
         with self._transaction():
-            device = self._device(series.site, series.device)
-            number, _ = self._series_of(device, series.point)
-            return self._insert(
+            changed = self._insert(
                 "INSERT INTO rollup VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1) ON CONFLICT (series, grain, start) DO UPDATE SET"
                 " end = excluded.end, amount = excluded.amount, estimated = excluded.estimated,"
                 " known_ns = excluded.known_ns, estimated_ns = excluded.estimated_ns, readings = excluded.readings,"
@@ -191,19 +189,18 @@ class Writer:
                 " WHERE (end, amount, estimated, known_ns, estimated_ns, readings, suspects, breaks, open) IS NOT"
                 " (excluded.end, excluded.amount, excluded.estimated, excluded.known_ns, excluded.estimated_ns,"
                 " excluded.readings, excluded.suspects, excluded.breaks, excluded.open)",
-                [(number, *_bucket_row(bucket)) for bucket in buckets],
+                [(self._number(series), *_bucket_row(bucket)) for series, those in buckets.items() for bucket in those],
             )
-
-    def settle(self, series: SeriesKey, mark: int) -> None:
-        """See Store.settle."""
-        with self._transaction():
-            number, _ = self._series_of(self._device(series.site, series.device), series.point)
-            self._db.execute("DELETE FROM dirty WHERE series = ? AND mark = ?", (number, mark))
+            self._db.executemany(
+                "DELETE FROM dirty WHERE series = ? AND mark = ?",
+                [(self._number(series), mark) for series, mark in settled.items()],
+            )
+        return changed
 
     def require(self, series: SeriesKey, fingerprint: str) -> bool:
         """See Store.require. Hours and days are dropped: under another zone they begin elsewhere."""
         with self._transaction():
-            number, _ = self._series_of(self._device(series.site, series.device), series.point)
+            number = self._number(series)
             (before,) = self._db.execute("SELECT fingerprint FROM series WHERE id = ?", (number,)).fetchone()
             if before == fingerprint:
                 return False
@@ -216,6 +213,9 @@ class Writer:
         return True
 
     # --- row ids
+
+    def _number(self, series: SeriesKey) -> int:
+        return self._series_of(self._device(series.site, series.device), series.point)[0]
 
     def _gateway(self, key: GatewayKey, received_at: int) -> int:
         self._db.execute("INSERT OR IGNORE INTO gateway (site, name, last_seen) VALUES (?, ?, ?)", (*key, received_at))

@@ -218,6 +218,9 @@ def test_live_values_and_states_change_without_a_reload(browser: Browser) -> Non
         expect(seen.page.locator('#attention [data-device="chiller"]')).to_have_count(0)
         dot = seen.page.locator('.tree [data-state-of="meter:line-1:electricity:import"]')
         expect(dot).to_have_attribute("data-state", "silent")
+        seen.page.evaluate("htmx.trigger('#figures', 'refresh')")  # as once a minute
+        expect(seen.page.locator('[data-carrier="natural_gas"] .number').first).to_have_text("3,787")
+        expect(seen.page.locator("#figures")).to_contain_text("28.5")
         assert seen.errors == []
 
 
@@ -267,8 +270,16 @@ def test_gaps_and_the_running_interval_are_drawn_as_what_they_are(browser: Brows
             ).count()
             >= 1
         )
-        seen.page.locator("#load").hover()
+        box = seen.page.locator("#load svg").bounding_box()
+        assert box is not None
+        seen.page.mouse.move(box["x"] + box["width"] * 0.30, box["y"] + box["height"] / 2)
+        expect(seen.page.locator("#load-subtitle")).to_contain_text(WORDS["en"]("load.measured"))
+        seen.page.mouse.move(box["x"] + box["width"] * 0.43, box["y"] + box["height"] / 2)
+        expect(seen.page.locator("#load-subtitle")).to_contain_text(WORDS["en"]("load.gap"))
         seen.shoot("curve-with-a-gap")
+        seen.page.mouse.move(5, 5)
+        expect(seen.page.locator("#load-subtitle")).to_have_text(WORDS["en"]("load.subtitle", unit="kW"))
+        assert seen.errors == []
 
 
 def _page(figures: HandMade) -> Starlette:

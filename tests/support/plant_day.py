@@ -21,7 +21,7 @@ from metering.faults import ALL_POINTS, Fault
 from metering.parcel import ParcelId, Received
 from metering.quantities import QUANTITIES, quantity_of
 from metering.status import State, Status
-from metering.sweep import DeviceInfo, PointInfo, Sweep
+from metering.sweep import DeviceInfo, PointInfo, Sweep, Value
 from support.page_figures import NOW, PLANT, START
 from wattline.clock import NS
 from wattline.resources import config_dir
@@ -100,7 +100,7 @@ def _sweeps(meter: Meter) -> Iterator[Sweep]:
         if fault is not None:
             yield Sweep(device=meter.device, taken_at=at, values={}, faults={ALL_POINTS: fault})
         elif not (meter.device == LOST_OF and LOST[0] <= at < LOST[1]):
-            values = {counter: count, gauge: round(now, 1)}
+            values: dict[str, Value] = {counter: count, gauge: round(now, 1)}
             yield Sweep(device=meter.device, taken_at=at, values=values, faults={})
 
 

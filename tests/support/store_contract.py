@@ -215,10 +215,10 @@ class StoreContract:
             (dirty,) = await store.dirty(10)
             assert (dirty.series, dirty.first, dirty.last) == (ENERGY, T0 + 3 * SECOND, T0 + 5 * SECOND)
             await store.write([parcel(2, sweep(9, values))], received_at=T0)
-            await store.settle(ENERGY, dirty.mark)
+            await store.write_rollup({}, settled={ENERGY: dirty.mark})
             (dirty,) = await store.dirty(10)
             assert (dirty.first, dirty.last) == (T0 + 3 * SECOND, T0 + 9 * SECOND)
-            await store.settle(ENERGY, dirty.mark)
+            await store.write_rollup({}, settled={ENERGY: dirty.mark})
             assert await store.dirty(10) == []
             await store.write([parcel(2, sweep(9, values))], received_at=T0)
             assert await store.dirty(10) == []
@@ -231,7 +231,7 @@ class StoreContract:
             assert await store.require(ENERGY, "rule 1")
             await store.write([parcel(1, sweep(0, values), sweep(100, values))], received_at=T0)
             (dirty,) = await store.dirty(10)
-            await store.settle(ENERGY, dirty.mark)
+            await store.write_rollup({}, settled={ENERGY: dirty.mark})
             assert not await store.require(ENERGY, "rule 1")
             assert await store.dirty(10) == []
             assert await store.require(ENERGY, "rule 2")
@@ -243,11 +243,11 @@ class StoreContract:
     def test_an_interval_is_replaced_and_a_corrected_closed_one_gets_a_revision(self) -> None:
         async def check(store: Store) -> None:
             first, second = quarter(T0, "1.50"), quarter(T0 + 900 * SECOND, None, still_open=True)
-            assert await store.write_rollup(ENERGY, [first, second]) == 2
-            assert await store.write_rollup(ENERGY, [first, second]) == 0
+            assert await store.write_rollup({ENERGY: [first, second]}) == 2
+            assert await store.write_rollup({ENERGY: [first, second]}) == 0
             assert await store.read_rollup(ENERGY, Grain.QUARTER, T0, T0 + 901 * SECOND) == [first, second]
             corrected, closed = quarter(T0, "2"), quarter(T0 + 900 * SECOND, "7")
-            assert await store.write_rollup(ENERGY, [corrected, closed]) == 2
+            assert await store.write_rollup({ENERGY: [corrected, closed]}) == 2
             found = await store.read_rollup(ENERGY, Grain.QUARTER, 0, EVER)
             assert [(bucket.interval.amount, bucket.revision) for bucket in found] == [(Decimal(2), 2), (Decimal(7), 1)]
             assert await store.read_rollup(ENERGY, Grain.HOUR, 0, EVER) == []

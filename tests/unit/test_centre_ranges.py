@@ -1,5 +1,7 @@
 """Ranges of parcel numbers against a plain set."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ def test_ranges_hold_exactly_what_was_added(seqs: list[int]) -> None:
     ranges = add_all((), seqs)
     held = [seq for first, last in ranges for seq in range(first, last + 1)]
     assert held == sorted(set(seqs))
-    assert all(one[1] + 1 < other[0] for one, other in zip(ranges, ranges[1:], strict=False))
+    assert all(one[1] + 1 < other[0] for one, other in pairwise(ranges))
 
 
 @given(numbers)

@@ -1,12 +1,12 @@
 """Settings of the centre: what is accepted, and how mistakes are told."""
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from centre.carriers import Carrier, Flow
 from centre.settings import load_setup
@@ -34,10 +34,10 @@ MINIMAL: dict[str, Any] = {
 
 
 def write(folder: Path, change: Callable[[Any], object] = lambda settings: None) -> Path:
-    settings = yaml.safe_load(yaml.safe_dump(MINIMAL))
+    settings = json.loads(json.dumps(MINIMAL))
     change(settings)
     path = folder / "centre.yaml"
-    path.write_text(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    path.write_text(json.dumps(settings, ensure_ascii=False, indent=1), encoding="utf-8")
     return path
 
 

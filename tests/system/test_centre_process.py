@@ -1,0 +1,203 @@
+"""The centre as its user runs it: a process beside a real mosquitto, killed, stopped and started again."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from metering.parcel import ParcelId, seal
+from metering.status import encode_status
+from metering.topics import Committed, Topics, decode_committed
+from support.mosquitto import Mosquitto, free_port
+from support.store_contract import device, status, sweep
+from wattline.mqtt import Address, PahoBroker
+
+pytestmark = pytest.mark.mosquitto
+
+TOPICS = Topics("works", "press-shop")
+NOW = time.time_ns()
+
+
+def body(seq: int) -> bytes:
+    """A parcel of 20 readings, one a second."""
+    sweeps = [sweep(0, {"power_active_total": float(n), "energy_active_import_total": n / 10}) for n in range(10)]
+    moved = [
+        type(one)(device=one.device, taken_at=NOW - 3600 * 10**9 + (seq * 10 + n) * 10**9, values=one.values, faults={})
+        for n, one in enumerate(sweeps)
+    ]
+    return seal(moved, site="works", gateway="press-shop", parcel_id=ParcelId(epoch=7, seq=seq), dropped=0).body
+
+
+class Centre:
+    """The process, with its settings in `folder`."""
+
+    def __init__(self, folder: Path, broker_port: int) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.settings = folder / "centre.yaml"
+        self.settings.write_text(
+            yaml.safe_dump(
+                {
+                    "listen": f"127.0.0.1:{self.port}",
+                    "broker": {"url": f"mqtt://127.0.0.1:{broker_port}"},
+                    "store": {"sqlite": "centre.db"},
+                    "plants": [
+                        {
+                            "site": "works",
+                            "name": {"en": "Works", "zh": "工厂"},
+                            "zone": "Asia/Shanghai",
+                            "region": "CN-Chongqing",
+                            "tree": {
+                                "id": "plant",
+                                "name": {"en": "Plant", "zh": "全厂"},
+                                "meters": [{"device": "incomer", "carrier": "electricity", "flow": "import"}],
+                            },
+                        }
+                    ],
+                }
+            )
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "wattline", "centre", "run", str(self.settings)],
+                stderr=log,
+                env={name: value for name, value in os.environ.items() if not name.startswith("WATTLINE_")},
+            )
+        self.wait(lambda: self.get("/healthz")["broker"] == "connected")
+
+    def end(self, number: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+    def get(self, path: str) -> Any:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5).raise_for_status().json()
+
+    def wait(self, what: Any, seconds: float = 20) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            assert self.process is not None
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            try:
+                if what():
+                    return
+            except (httpx.TransportError, KeyError):
+                pass
+            assert time.monotonic() < until, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    (tmp_path / "broker").mkdir()
+    with Mosquitto(tmp_path / "broker", ["max_queued_messages 10000"]) as broker:
+        yield broker
+
+
+@pytest.fixture
+def centre(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Centre]:
+    found = Centre(tmp_path, mosquitto.port)
+    yield found
+    if found.process is not None and found.process.poll() is None:
+        found.process.kill()
+        found.process.wait()
+
+
+async def publish(port: int, seqs: range, pause_s: float = 0.0) -> None:
+    async with PahoBroker(Address(host="127.0.0.1", port=port, client_id="gateway")).connect() as connection:
+        await connection.publish(TOPICS.status, encode_status(status(devices=(device(),))), retain=True)
+        for seq in seqs:
+            await connection.publish(TOPICS.readings, body(seq))
+            await asyncio.sleep(pause_s)
+
+
+async def committed(port: int, seq: int) -> Committed:
+    """The retained message, once it holds `seq`."""
+    async with (
+        asyncio.timeout(20),
+        PahoBroker(Address(host="127.0.0.1", port=port, client_id="watcher")).connect() as connection,
+    ):
+        await connection.subscribe(TOPICS.committed)
+        async for message in connection.messages():
+            message.ack()
+            found = decode_committed(message.payload)
+            if found.holds(7, seq):
+                return found
+    raise AssertionError("the stream of messages ended")
+
+
+def test_parcels_reach_store_watermark_and_api(centre: Centre, mosquitto: Mosquitto) -> None:
+    centre.start()
+    asyncio.run(publish(mosquitto.port, range(1, 21)))
+    assert asyncio.run(committed(mosquitto.port, 20)).watermark(7) == 20
+    centre.wait(lambda: centre.get("/api/v1/totals")["ledger_pending"] == 0)
+    totals = centre.get("/api/v1/totals")
+    assert (totals["readings"], totals["parcels"], totals["refused_messages"]) == (400, 20, 0)
+    assert centre.get("/api/v1/plants")["plants"][0]["site"] == "works"
+    energy = centre.get("/api/v1/plants/works/energy")
+    assert energy["meters"][0]["device"] == "incomer"
+    with httpx.stream("GET", f"http://127.0.0.1:{centre.port}/api/v1/plants/works/events", timeout=5) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: live"
+        assert json.loads(next(lines).removeprefix("data: "))["site"] == "works"
+        assert centre.end(signal.SIGTERM) == 0
+    names = [event["event"] for event in centre.log]
+    assert names[-2:] == ["centre.stopping", "centre.stopped"]
+    assert "traceback" not in (centre.folder / "log").read_text().lower()
+
+
+def test_a_killed_centre_stores_every_reading_once_after_its_restart(centre: Centre, mosquitto: Mosquitto) -> None:
+    centre.start()
+
+    async def disturb() -> None:
+        sending = asyncio.create_task(publish(mosquitto.port, range(1, 401), 0.005))
+        for _ in range(3):
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(centre.end, signal.SIGKILL)
+            await asyncio.to_thread(centre.start)
+        await sending
+
+    asyncio.run(disturb())
+    assert asyncio.run(committed(mosquitto.port, 400)).watermark(7) == 400
+    totals = centre.get("/api/v1/totals")
+    assert (totals["readings"], totals["parcels"]) == (8000, 400)
+    assert centre.end(signal.SIGINT) == 0
+
+
+def test_a_taken_address_and_a_wrong_file_are_told_without_a_traceback(tmp_path: Path) -> None:
+    centre = Centre(tmp_path, 1)
+    command = [sys.executable, "-P", "-m", "wattline", "centre", "run"]
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", centre.port))
+        holder.listen()
+        found = subprocess.run(
+            [*command, str(centre.settings)], capture_output=True, text=True, timeout=20, check=False
+        )
+    assert found.returncode == 1
+    assert "listen: 127.0.0.1" in found.stderr
+    assert "Traceback" not in found.stderr
+    centre.settings.write_text("listen: 127.0.0.1:8080\nlisten: 1\n")
+    found = subprocess.run([*command, str(centre.settings)], capture_output=True, text=True, timeout=20, check=False)
+    assert found.returncode == 78
+    assert ":2: listen: stands here a second time" in found.stderr
+    found = subprocess.run([*command[:-1], "--help"], capture_output=True, text=True, timeout=20, check=False)
+    assert found.returncode == 0
+    assert "centre.example.yaml" in found.stdout
