@@ -73,7 +73,7 @@ class Figures:
         if view is not None and 0 <= self._clock.monotonic() - at < _LIVE_FOR_S:
             return view
         points = await self._directory.points(plant)
-        keys = [found.gauge for found in points if found.gauge is not None]
+        keys = [found.pulse for found in points if found.pulse is not None]
         view = live_view(
             plant,
             points,

@@ -52,12 +52,12 @@ def _place(points: MeterPoints) -> _Place:
 def _meter(
     points: MeterPoints, readings: Mapping[SeriesKey, Reading], faults: Mapping[SeriesKey, FaultSeen], now: int
 ) -> MeterLive:
-    reading = None if points.gauge is None else readings.get(points.gauge)
-    fault = None if points.gauge is None else faults.get(points.gauge)
+    reading = None if points.pulse is None else readings.get(points.pulse)
+    fault = None if points.pulse is None else faults.get(points.pulse)
     if fault is not None and reading is not None and fault.at <= reading.at:
         fault = None
     age_ns = None if reading is None else max(now - reading.at, 0)
-    limit_ns = int(max(_POLLS * (points.gauge_interval_s or Decimal(0)), _AT_LEAST_S) * NS)
+    limit_ns = int(max(_POLLS * (points.pulse_interval_s or Decimal(0)), _AT_LEAST_S) * NS)
     fresh = age_ns is not None and age_ns <= limit_ns
     if fresh:
         state = MeterState.OK
@@ -66,7 +66,7 @@ def _meter(
     else:
         state = MeterState.NEVER if reading is None and fault is None else MeterState.SILENT
     value = None
-    if fresh and reading is not None and not isinstance(reading.value, str):
+    if points.gauge is not None and fresh and reading is not None and not isinstance(reading.value, str):
         value = float(reading.value) * points.sign
     return MeterLive(
         device=points.meter.device,
@@ -79,7 +79,7 @@ def _meter(
         silent_for_s=None if age_ns is None else round(age_ns / NS, 1),
         since_ns=None if reading is None else reading.at,
         fault=None if fault is None else fault.reason.value,
-        interval_s=points.gauge_interval_s,
+        interval_s=points.pulse_interval_s,
         gateway=points.gateway,
         profile=None if points.info is None else points.info.profile,
     )

@@ -9,7 +9,7 @@ from centre.accounting.registers import RegisterRule
 from centre.carriers import CARRIERS, Flow, counters_for, pick
 from centre.plant import Meter, Plant
 from centre.store.base import SeriesKey, Store
-from metering.sweep import DeviceInfo
+from metering.sweep import DeviceInfo, PointInfo
 from wattline.clock import NS, Clock
 
 _FRESH_S: Final = 5.0
@@ -26,12 +26,17 @@ class MeterPoints:
     counter: SeriesKey | None = None
     gauge: SeriesKey | None = None
     interval_s: Decimal | None = None
-    gauge_interval_s: Decimal | None = None
+    pulse_interval_s: Decimal | None = None
     modulus: Decimal | None = None
 
     @property
     def unit(self) -> str:
         return CARRIERS[self.meter.carrier].unit
+
+    @property
+    def pulse(self) -> SeriesKey | None:
+        """The series that shows whether the meter answers: its gauge, or its counter when it is read for no gauge."""
+        return self.gauge or self.counter
 
     @property
     def sign(self) -> int:
@@ -73,10 +78,14 @@ def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> Me
         info=info,
         counter=None if counter is None else SeriesKey(site, meter.device, counter),
         gauge=None if gauge is None else SeriesKey(site, meter.device, gauge),
-        interval_s=info.interval_s if counter is None else points[counter].interval_s or info.interval_s,
-        gauge_interval_s=info.interval_s if gauge is None else points[gauge].interval_s or info.interval_s,
+        interval_s=_interval_s(info, points.get(counter or "")),
+        pulse_interval_s=_interval_s(info, points.get(gauge or counter or "")),
         modulus=None if counter is None else points[counter].modulus,
     )
+
+
+def _interval_s(info: DeviceInfo, point: PointInfo | None) -> Decimal:
+    return info.interval_s if point is None or point.interval_s is None else point.interval_s
 
 
 def counts_alone(points: MeterPoints, among: tuple[MeterPoints, ...]) -> bool:

@@ -106,7 +106,7 @@ def _meter_note(meter: MeterLive, now_ns: int, words: Words) -> str:
     """Empty while all is well: otherwise for how long it has been silent, or how old the value is."""
     state = shown_state(meter)
     if state == "ok":
-        return _old(meter, now_ns, words)
+        return words("meter.counter_only") if meter.value is None else _old(meter, now_ns, words)
     if state == "silent" and meter.since_ns is not None:
         return words("meter.silent", age=words.age((now_ns - meter.since_ns) / NS))
     return words(f"meter.state.{state}")

@@ -175,7 +175,7 @@ def test_live_shows_values_states_and_what_is_missing() -> None:
         meters = {meter["device"]: meter for meter in live["meters"]}
         assert (meters["pv"]["value"], meters["pv"]["state"]) == (20_000.0, "ok")
         assert meters["incomer"]["silent_for_s"] == 100.0
-        assert (meters["water"]["state"], meters["water"]["value"]) == ("never", None)
+        assert (meters["water"]["state"], meters["water"]["value"]) == ("ok", None), "it is read for its counter only"
         assert live["nodes"]["plant"] == {"power_w": 120_000.0, "missing": [], "derived_from": "meters"}
         assert live["nodes"]["hall-1"]["derived_from"] == "children"
         assert live["nodes"]["office"]["power_w"] is None
