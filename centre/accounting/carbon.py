@@ -7,7 +7,7 @@ supply, scope 3, which is shown beside the totals and never in them. Without a f
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +15,6 @@ from centre.accounting.factors import IN_FORCE, LATEST_PUBLISHED, FactorRow, in_
 from centre.carriers import Carrier
 
 GRID_METRIC: Final = "grid_co2_factor_average"
-_GRAM: Final = Decimal("0.001")
 
 NO_FACTOR: Final = "no_factor"
 NO_QUANTITY: Final = "no_quantity"
@@ -50,7 +49,7 @@ _KG: Final[Mapping[tuple[str, str], Decimal]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emission:
-    """kg CO2 (CO2e in scope 3) with the row it was computed with, or the reason why there is none."""
+    """Exact kg CO2 (CO2e in scope 3) with the row it was computed with, or the reason why there is none."""
 
     scope: int
     kg: Decimal | None
@@ -78,4 +77,4 @@ def emission(carrier: Carrier, imported: Decimal | None, unit: str, factor: Fact
     if imported is None:
         return Emission(scope=scope, kg=None, factor=factor, reason=NO_QUANTITY)
     kg = imported * factor.value * _KG[unit, factor.value_unit]
-    return Emission(scope=scope, kg=kg.quantize(_GRAM, ROUND_HALF_EVEN), factor=factor, reason=None)
+    return Emission(scope=scope, kg=kg.normalize(), factor=factor, reason=None)

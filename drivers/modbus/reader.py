@@ -8,6 +8,7 @@ from drivers.modbus.plan import Block, plan, split
 from drivers.modbus.profile import Point, Profile
 from drivers.modbus.sweep_decoder import SweepDecoder
 from metering.faults import Fault
+from metering.quantities import Kind
 from metering.sweep import Sweep
 from wattline.clock import Clock
 from wattline.events import EventLog
@@ -45,7 +46,8 @@ class ModbusReader:
         members = [point for name, point in profile.points.items() if name in self._wanted or name in multipliers]
         planned = plan(members, profile.limits, profile.points.values())
         self._most = 4 * len(planned) + 4
-        self._set_blocks(planned)
+        # the stamp is that of the last reply, and the differences of counters are what is accounted: they come last
+        self._set_blocks(sorted(planned, key=_counters))
 
     def _set_blocks(self, blocks: Sequence[Block]) -> None:
         self._blocks = tuple(blocks)
@@ -119,3 +121,13 @@ class ModbusReader:
                 blocks.append(block)
         if len(blocks) != len(self._blocks):
             self._set_blocks(blocks)
+
+
+def _counters(block: Block) -> tuple[bool, bool, bool]:
+    """Sorts blocks without counters first, then those with them, with totals, and with the energy that is paid for."""
+    counters = [point.name for point in block.points if point.quantity.kind is Kind.COUNTER]
+    return (
+        any(counters),
+        any(name.endswith("_total") for name in counters),
+        "energy_active_import_total" in counters,
+    )

@@ -148,10 +148,15 @@ def _listens(port: int) -> bool:
 
 
 def _watch(processes: Processes, show: Callable[[float], None], seconds: float | None) -> None:
-    """Show the status line until `seconds` have passed; for ever when None."""
-    began = time.monotonic()
+    """Show the status line until `seconds` have passed; for ever when None. A busy centre may skip some lines."""
+    began = heard = time.monotonic()
     while seconds is None or time.monotonic() - began < seconds:
-        show(time.monotonic() - began)
+        try:
+            show(time.monotonic() - began)
+            heard = time.monotonic()
+        except CentreSilent:
+            if time.monotonic() - heard > _READY_S:
+                raise
         left = 2.0 if seconds is None else min(2.0, began + seconds - time.monotonic())
         processes.wait(left)
 

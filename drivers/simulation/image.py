@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from drivers.modbus.profile import Family, Limits, Point, Profile, Table, WordOrder
-from drivers.simulation.meter import Moment
+from drivers.simulation.moment import Moment
 from metering.quantities import Kind
 
 _FLOAT: Final = {2: struct.Struct(">f"), 4: struct.Struct(">d")}

@@ -8,7 +8,8 @@ from drivers.modbus import catalogue
 from drivers.simulation.image import Image
 from drivers.simulation.meter import SimulatedMeter
 from drivers.simulation.plant import Plant, build_plant
-from drivers.simulation.plant_file import PlantFile, load_plant_file
+from drivers.simulation.plant_checks import load_plant_file
+from drivers.simulation.plant_file import PlantFile
 from drivers.simulation.server import Servers
 from wattline.clock import Clock
 from wattline.strict_yaml import ConfigError

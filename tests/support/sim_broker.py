@@ -45,6 +45,7 @@ class SimBroker:
         self.delay_s = delay_s
         self.refuse: Callable[[str], Exception | None] = lambda topic: None
         self.swallow: Callable[[str], bool] = lambda topic: False  # acknowledged, delivered to nobody
+        self.mute = False  # takes messages and acknowledges none
         self.retained: dict[str, bytes] = {}
         self.published: list[tuple[str, bytes]] = []
         self.keep_published = True
@@ -114,6 +115,7 @@ class _SimConnection:
         self.arrived = asyncio.Event()
         self._broker = broker
         self._ended = False
+        self._order = 0.0
 
     def end(self) -> None:
         self._ended = True
@@ -125,7 +127,11 @@ class _SimConnection:
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self._check()
-        await asyncio.sleep(self._broker.delay_s / 2)
+        self._order += 1e-9  # a loop wakes those of one instant in any order, a connection keeps it
+        await asyncio.sleep(self._broker.delay_s / 2 + self._order)
+        while self._broker.mute:
+            await asyncio.sleep(1.0)
+            self._check()
         self._check()
         refusal = self._broker.refuse(topic)
         if refusal is not None:

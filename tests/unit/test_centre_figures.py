@@ -104,7 +104,7 @@ def test_energy_and_carbon_of_the_plant_and_its_parts() -> None:
         assert electricity["factor"]["confirmed"] is True
         assert electricity["scope"] == 2
         assert electricity["completeness"] == "1.0000"
-        assert Decimal(plant["natural_gas"]["co2_kg"]) == Decimal("129.901")
+        assert Decimal(plant["natural_gas"]["co2_kg"]) == Decimal("129.9012")
         assert plant["natural_gas"]["unit"] == "m3"
         assert plant["fresh_water"]["scope"] == 3
         assert "heat" not in plant

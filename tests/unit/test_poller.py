@@ -8,13 +8,12 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from support.scripted_bus import POINTS, ScriptedBus
-from support.virtual_time import START_NS, VirtualClock, run
-
 from agent.poller import PolledDevice, Poller
 from agent.schedule import NS, poll_groups
 from metering.faults import ALL_POINTS, Fault
 from metering.sweep import Sweep
+from support.scripted_bus import POINTS, ScriptedBus
+from support.virtual_time import START_NS, VirtualClock, run
 from wattline.events import EventLog, capture_events
 
 Script = Callable[[ScriptedBus, VirtualClock], Awaitable[None]]
@@ -144,7 +143,7 @@ def test_one_lost_reply_is_a_fault_in_the_data_and_no_news() -> None:
 
     result = poll(script, EIGHT[:2], timeout_s=0.3)
     assert result.news() == ["bus.up"]
-    assert [sweep.faults for sweep in result.faults("meter-1")][0] == {ALL_POINTS: Fault.TIMEOUT}
+    assert result.faults("meter-1")[0].faults == {ALL_POINTS: Fault.TIMEOUT}
 
 
 def test_a_slow_device_that_missed_its_time_is_asked_again_soon() -> None:

@@ -99,10 +99,12 @@ def test_the_device_with_the_earliest_deadline_goes_first() -> None:
 def test_a_fast_device_goes_before_slow_ones_that_still_wait() -> None:
     schedule = Schedule([[QUARTER], [QUARTER], [NS]], START)
     first, second = schedule.take(START), schedule.take(START)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     late = schedule.take(START + NS)
     assert (first.device, second.device) == (2, 0)
-    assert late is not None and late.device == 2, "it is due again while device 1 still waits"
+    assert late is not None
+    assert late.device == 2, "it is due again while device 1 still waits"
 
 
 def test_a_retry_comes_before_the_next_boundary_and_serves_none() -> None:
