@@ -41,7 +41,7 @@ def check_name(name: str) -> str:
     return name
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)  # values repeat from poll to poll; 1 MB when full
 def shortest_float32(value: float) -> str:
     """The shortest decimal text that reads back as the float32 nearest to `value` (finite, within float32)."""
     single = _F32.pack(value)

@@ -7,6 +7,7 @@ fault. Code is generated because a closure per value costs twice as much, and a 
 
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import isfinite
 from struct import Struct
 from typing import Any, Final, Protocol, cast
@@ -45,6 +46,11 @@ def compile_block(address: int, count: int, points: Sequence[Point], keys: Seque
     `keys` must hold the factor key of every point with multipliers; their order is that of the factors.
     Values: an int or the float nearest to the exact decimal, a Decimal where a float would lose digits, text as str.
     """
+    return _compile(address, count, tuple(points), tuple(keys))
+
+
+@lru_cache(maxsize=1024)  # decoders hold no state: a hundred equal meters share theirs
+def _compile(address: int, count: int, points: tuple[Point, ...], keys: tuple[FactorKey, ...]) -> BlockDecoder:
     layers = [_Layer(address, count, members, little) for members, little in _layers(points)]
     rules = [Rule(point, place, keys) for place, point in enumerate(p for layer in layers for p in layer.points)]
     source = "\n".join(_source(layers, rules, len(keys)))
