@@ -11,9 +11,9 @@ from random import Random
 from typing import Final
 
 from agent.build import Plant
+from agent.plan import GatewayPlan
 from agent.poller import Poller
 from agent.publisher import Publisher
-from agent.settings import AgentSettings
 from agent.spool import Spool
 from agent.spool_disk import Disk
 from metering.status import State, Status
@@ -41,22 +41,22 @@ class Ports:
     log: EventLog
 
 
-async def run_agent(settings: AgentSettings, plant: Plant, ports: Ports, stop: asyncio.Event) -> None:
+async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio.Event) -> None:
     """Run until `stop` is set; then everything acquired is on disk and, as far as 5 s allow, published.
 
     Raises SpoolTaken when another agent uses the spool; anything unforeseen ends it with an ExceptionGroup.
     """
     spool = Spool(
-        site=settings.site,
-        gateway=settings.gateway,
+        site=plan.site,
+        gateway=plan.gateway,
         disk=ports.disk,
         clock=ports.clock,
         events=ports.log,
-        seal_interval_s=float(settings.spool.seal_interval),
-        commit_interval_s=float(settings.spool.commit_interval),
+        seal_interval_s=plan.spool.seal_interval_s,
+        commit_interval_s=plan.spool.commit_interval_s,
     )
     async with spool:
-        agent = _Agent(settings, plant, ports, spool)
+        agent = _Agent(plan, plant, ports, spool)
         await agent.run(stop)
     ports.log.info("agent.stopped", **spool.stats().counters())
 
@@ -64,19 +64,19 @@ async def run_agent(settings: AgentSettings, plant: Plant, ports: Ports, stop: a
 class _Agent:
     """The tasks around one open spool."""
 
-    def __init__(self, settings: AgentSettings, plant: Plant, ports: Ports, spool: Spool) -> None:
+    def __init__(self, plan: GatewayPlan, plant: Plant, ports: Ports, spool: Spool) -> None:
         self._plant, self._ports, self._spool = plant, ports, spool
         self._watchdog = Watchdog(ports.notifier, ports.clock, ports.log)
         self._pollers = [self._poller(index) for index in range(len(plant.buses))]
         self._publisher = Publisher(
             spool=spool,
             broker=ports.broker,
-            topics=Topics(settings.site, settings.gateway),
+            topics=Topics(plan.site, plan.gateway),
             clock=ports.clock,
             events=ports.log,
             random=ports.random,
             status=self._status,
-            release=settings.commit,
+            release=plan.release,
         )
 
     def _poller(self, index: int) -> Poller:

@@ -1,23 +1,15 @@
 """The agent's doors: `wattline run AGENT.yaml` and `wattline check AGENT.yaml`."""
 
 import argparse
-import asyncio
-import gc
 import json
-import signal
 import sys
 from pathlib import Path
-from random import Random
 from typing import Final
 
-from agent.app import Ports, run_agent
-from agent.build import build
-from agent.settings import AgentSettings, load
-from agent.spool_disk import SpoolTaken, SqliteDisk
+from agent.apart import apart
+from agent.plan import GatewayPlan
+from agent.service import serve
 from wattline.clock import SystemClock
-from wattline.events import EventLog, start_logging
-from wattline.service import Notifier
-from wattline.settings_broker import SettingsBroker
 
 DEFAULT: Final = Path("/etc/wattline/agent.yaml")
 
@@ -47,42 +39,13 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("--log", choices=("debug", "info", "warning"), default="info", help="least level of events")
     args = parser.parse_args(argv)
-    settings = load(args.file)
-    start_logging(args.log)
-    try:
-        return asyncio.run(_run(settings))
-    except SpoolTaken as err:
-        print(f"wattline run: {err}", file=sys.stderr)
-        return 1
-
-
-async def _run(settings: AgentSettings) -> int:
-    clock, log = SystemClock(), EventLog()
-    ports = Ports(
-        clock=clock,
-        broker=SettingsBroker(settings.broker, f"wattline-{settings.site}-{settings.gateway}"),
-        disk=SqliteDisk(settings.spool.directory, budget=settings.spool.budget),
-        random=Random(),
-        notifier=Notifier(),
-        log=log,
-    )
-    plant = build(settings, clock)
-    if not settings.broker.tls and not settings.broker.loopback:
-        log.warning("broker.plaintext", url=settings.broker.url)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    # what start-up made stays: the collector need not walk through it for ever
-    gc.collect()
-    gc.freeze()
-    await run_agent(settings, plant, ports, stop)
-    return 0
+    return serve(apart(lambda: _plan(args.file)), args.log)
 
 
 def check(argv: list[str]) -> int:
     """`wattline check`: 0 when the file can be run, 78 by ConfigError."""
-    from agent.report import report, text  # noqa: PLC0415 - the running agent has no use for it
+    from agent.build import build  # noqa: PLC0415 - the running agent has no use for these two here
+    from agent.report import report, text  # noqa: PLC0415
 
     parser = _parser(
         "check",
@@ -91,10 +54,17 @@ def check(argv: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="the same for programs")
     args = parser.parse_args(argv)
-    settings = load(args.file)
-    plan = report(settings, build(settings, SystemClock()))
-    print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else text(plan, colour=sys.stdout.isatty()))
+    plan = _plan(args.file)
+    told = report(plan, build(plan, SystemClock()))
+    print(json.dumps(told, indent=2, ensure_ascii=False) if args.json else text(told, colour=sys.stdout.isatty()))
     return 0
+
+
+def _plan(path: Path) -> GatewayPlan:
+    """The checked plan of a file; raises ConfigError."""
+    from agent.settings import load  # noqa: PLC0415 - what checks settings is heavy, and the running agent has no use for it
+
+    return load(path).plan()
 
 
 def _parser(command: str, what: str) -> argparse.ArgumentParser:

@@ -18,18 +18,21 @@ _BARRED: Final = 5  # and until it is barred, when it was alone at the last of t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`window`: parcels in flight. `awaiting`: parcels sent and not yet released; beyond it sending pauses, because a
-    broker whose reader is away keeps 1000 messages or fewer and drops the rest. Seconds: `resend_s` until a parcel is
-    sent again, doubling to `resend_most_s`, which is also how long a parcel is barred; `refused_s` until a refused topic is tried again, doubling likewise;
-    `silent_s` without any acknowledgement until the connection is given up."""
+    """Bounds of sending; times in seconds."""
 
     window: int = 20
+    """Parcels in flight."""
     awaiting: int = 256
+    """Parcels sent and not released; then sending pauses, for a broker whose reader is away keeps 1000 or fewer."""
     resend_s: float = 60.0
+    """Until a parcel the store has not confirmed is sent again, doubling."""
     resend_most_s: float = 900.0
+    """Where that doubling ends; also how long a parcel is barred."""
     refused_s: float = 5.0
+    """Until a refused topic is tried again, doubling."""
     refused_most_s: float = 300.0
     silent_s: float = 120.0
+    """Without any acknowledgement until the connection is given up."""
 
 
 @dataclass(slots=True)
@@ -79,7 +82,7 @@ class Outbox:
         culprits = [parcel_id for parcel_id in self._flying if self._ends[parcel_id] >= _BARRED]
         if len(self._flying) != 1:
             return []
-        self._barred |= {parcel_id: now + self._limits.resend_most_s for parcel_id in culprits}
+        self._barred |= dict.fromkeys(culprits, now + self._limits.resend_most_s)
         return culprits
 
     def free(self, now: float) -> int:
@@ -186,6 +189,11 @@ class Outbox:
     def is_silent(self, now: float) -> bool:
         """True when parcels are in flight and the broker has not acknowledged anything for too long."""
         return bool(self._flying) and now >= self._heard_at + self._limits.silent_s
+
+    @property
+    def awaiting(self) -> bool:
+        """Something was sent and is not released."""
+        return len(self._sent) > len(self._aside)
 
     @property
     def idle(self) -> bool:

@@ -7,7 +7,7 @@ A lost connection is made again at once; when that fails, with growing and jitte
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -32,6 +32,15 @@ class PolledDevice:
 
     device: Device
     groups: tuple[PollGroup, ...]
+    _readers: dict[tuple[int, ...], Reader] = field(default_factory=dict[tuple[int, ...], Reader], init=False)
+
+    def reader(self, groups: tuple[int, ...]) -> Reader:
+        """The reader of these groups' points, prepared once."""
+        reader = self._readers.get(groups)
+        if reader is None:
+            reader = self.device.reader([point for group in groups for point in self.groups[group].points])
+            self._readers[groups] = reader
+        return reader
 
 
 class Poller:
@@ -59,7 +68,6 @@ class Poller:
         self._log = log.bind(bus=bus.name)
         self._promise = promise
         self._health = [DeviceHealth() for _ in self._devices]
-        self._readers: dict[tuple[int, tuple[int, ...]], Reader] = {}
         intervals = [[group.interval_ns for group in polled.groups] for polled in self._devices]
         self._schedule = Schedule(intervals, clock.now_ns())
         self._pending: Turn | None = None
@@ -126,7 +134,7 @@ class Poller:
 
     async def _read(self, turn: Turn, box_s: float | None = None) -> None:
         """Read one device and hand its sweep on; raises LinkDown with the turn kept for when the link is back."""
-        reader = self._reader(turn)
+        reader = self._devices[turn.device].reader(turn.groups)
         if turn.due_ns is not None:
             late_s = (self._clock.now_ns() - turn.due_ns) / NS
             self.counters.late_max_s = max(self.counters.late_max_s, late_s)
@@ -149,15 +157,6 @@ class Poller:
                 self._back(turn.device)
         self._link_works()
         self._promise(_PROMISE_S)
-
-    def _reader(self, turn: Turn) -> Reader:
-        key = (turn.device, turn.groups)
-        reader = self._readers.get(key)
-        if reader is None:
-            polled = self._devices[turn.device]
-            points = [point for group in turn.groups for point in polled.groups[group].points]
-            reader = self._readers[key] = polled.device.reader(points)
-        return reader
 
     def _silent(self, turn: Turn, fault: Fault, why: str) -> None:
         health = self._health[turn.device]

@@ -11,9 +11,10 @@ from dataclasses import replace
 from random import Random
 from typing import Final, Literal
 
+from agent.lanes import Lanes
 from agent.outbox import Limits, Outbox
 from agent.spool import Spool
-from metering.parcel import Parcel, ParcelId
+from metering.parcel import Parcel
 from metering.status import State, Status, encode_status
 from metering.topics import Topics, decode_committed
 from wattline.broker import (
@@ -33,7 +34,8 @@ _STATUS_S: Final = 60.0
 _RETAINED_S: Final = 2.0  # for the retained committed message to arrive before the backlog is sent again
 _STEADY_S: Final = 30.0  # a connection that lived this long starts the back-off anew
 _GOODBYE_S: Final = 3.0
-_FIRST: Final = ParcelId(epoch=0, seq=0)
+_WORD_S: Final = 2.0  # for the store to confirm the last parcels before a stop: it saves writing them to disk
+_LOOK_S: Final = 0.02
 
 
 def backoff_s(attempt: int, random: Random, *, base_s: float = 1.0, most_s: float = 60.0) -> float:
@@ -64,6 +66,7 @@ class Publisher:
         self._clock, self._events, self._random = clock, events, random
         self._status, self._release = status, release
         self._outbox = Outbox(limits or Limits(), spool.epoch)
+        self._lanes = Lanes(spool, self._outbox)
         self._connection: Connection | None = None
         self._changed = asyncio.Event()
         self._retained = asyncio.Event()
@@ -71,9 +74,6 @@ class Publisher:
         self._grace_s = 0.0
         self._sessions: asyncio.Task[None] | None = None
         self._flights: set[asyncio.Task[None]] = set()
-        self._cut = self._live = self._backlog = _FIRST
-        self._generation = -1
-        self._backlog_done = False
         self._complaint = ""
         self._refusal = ""
 
@@ -141,8 +141,7 @@ class Publisher:
         self._complaint = self._refusal = ""
         for parcel_id in self._outbox.restart(self._clock.monotonic()):
             self._events.error("publish.barred", epoch=parcel_id.epoch, seq=parcel_id.seq)
-        self._cut = self._live = self._spool.newest
-        self._generation = -1
+        self._lanes = Lanes(self._spool, self._outbox)
         self._retained.clear()
         self._spool.set_online(True)
         self._events.info("broker.connected")
@@ -176,9 +175,13 @@ class Publisher:
                 flight.cancel()
 
     async def _all_sent(self) -> None:
-        while not (self._outbox.idle and self._backlog_done and self._live == self._spool.newest):
-            self._changed.set()
-            await asyncio.sleep(0.02)
+        """Return when the broker has all there is, and the store too unless its word takes long."""
+        while not (self._outbox.idle and self._lanes.empty):
+            await asyncio.sleep(_LOOK_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WORD_S):
+                while self._outbox.awaiting:
+                    await asyncio.sleep(_LOOK_S)
 
     async def _in_time(self, work: Awaitable[None]) -> None:
         with suppress(TimeoutError):
@@ -221,7 +224,8 @@ class Publisher:
                     await self._retained.wait()
         while True:
             self._changed.clear()
-            await self._fill(connection, tasks)
+            for parcel in await self._lanes.take(self._clock.monotonic()):
+                self._start(connection, tasks, parcel)
             now = self._clock.monotonic()
             if self._outbox.is_silent(now):
                 raise BrokerLost("the broker acknowledges nothing")
@@ -230,38 +234,7 @@ class Publisher:
                 async with asyncio.timeout(None if at == float("inf") else max(0.001, at - now)):
                     await self._changed.wait()
 
-    async def _fill(self, connection: Connection, tasks: asyncio.TaskGroup) -> None:
-        """Start as many parcels as may fly: live ones, those to send again, then the backlog, oldest first."""
-        outbox, spool = self._outbox, self._spool
-        if self._generation != spool.generation:
-            self._generation = spool.generation
-            self._cut, self._backlog, self._backlog_done = self._live, _FIRST, False
-        now = self._clock.monotonic()
-        while self._live < spool.newest and (room := outbox.room(now, others_wait=not self._backlog_done)):
-            live = await spool.read(self._live, None, room)
-            self._live = live[-1].id if live else spool.newest
-            for parcel in live:
-                if outbox.may_start(parcel.id):
-                    self._start(connection, tasks, parcel)
-        for parcel_id in outbox.due_again(now, outbox.free(now)):
-            again = await spool.fetch(parcel_id)
-            if again is None:
-                outbox.released([parcel_id])
-            else:
-                self._start(connection, tasks, again)
-        while not self._backlog_done and (room := outbox.room(now, others_wait=False)):
-            backlog = await spool.read(self._backlog, _after(self._cut), room)
-            self._backlog_done = not backlog
-            for parcel in backlog:
-                self._backlog = parcel.id
-                if self._release == "store" and outbox.is_stored(parcel.id):
-                    outbox.released([parcel.id])
-                    spool.release([parcel.id])
-                elif outbox.may_start(parcel.id):
-                    self._start(connection, tasks, parcel)
-
     def _start(self, connection: Connection, tasks: asyncio.TaskGroup, parcel: Parcel) -> None:
-        self._outbox.start(parcel.id, self._clock.monotonic())
         flight = tasks.create_task(self._publish(connection, parcel), name=f"publisher:parcel-{parcel.id.seq}")
         self._flights.add(flight)
         flight.add_done_callback(self._flights.discard)
@@ -289,10 +262,6 @@ class Publisher:
         if str(err) != self._refusal:
             self._refusal = str(err)
             self._events.error("publish.refused", topic=err.topic, reason=err.reason)
-
-
-def _after(parcel_id: ParcelId) -> ParcelId:
-    return replace(parcel_id, seq=parcel_id.seq + 1)
 
 
 def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:

@@ -6,10 +6,9 @@ from textwrap import wrap
 from typing import Any, Final
 
 from agent.build import PlannedBus, Plant
+from agent.plan import BusPlan, DevicePlan, GatewayPlan
 from agent.poller import PolledDevice
 from agent.schedule import NS
-from agent.settings import AgentSettings, DeviceSettings
-from drivers.modbus.profile import Profile
 from metering.sweep import DeviceInfo
 from metering.topics import Topics
 from wattline.units import duration_text
@@ -18,29 +17,26 @@ _WIDTH: Final = 100
 _BUSY: Final = 0.8
 
 
-def report(settings: AgentSettings, plant: Plant) -> dict[str, Any]:
+def report(plan: GatewayPlan, plant: Plant) -> dict[str, Any]:
     """The whole plan as JSON's types."""
-    topics = Topics(settings.site, settings.gateway)
+    topics = Topics(plan.site, plan.gateway)
     infos = {info.name: info for info in plant.inventory}
-    described = {device.name: (device, settings.profile(device)) for bus in settings.buses for device in bus.devices}
+    devices = {device.name: device for bus in plan.buses for device in bus.devices}
     return {
-        "site": settings.site,
-        "gateway": settings.gateway,
-        "broker": settings.broker.url,
-        "released_by": settings.commit,
+        "site": plan.site,
+        "gateway": plan.gateway,
+        "broker": plan.broker.url,
+        "released_by": plan.release,
         "publishes": {"readings": topics.readings, "status": topics.status},
-        "listens": topics.committed if settings.commit == "store" else None,
-        "warnings": list(_warnings(settings, plant)),
+        "listens": topics.committed if plan.release == "store" else None,
+        "warnings": list(_warnings(plan, plant)),
         "buses": [
             _bus(
                 planned,
-                settings.buses[index].tcp,
-                [
-                    _device(polled, infos[polled.device.name], *described[polled.device.name])
-                    for polled in planned.devices
-                ],
+                bus,
+                [_device(polled, infos[polled.device.name], devices[polled.device.name]) for polled in planned.devices],
             )
-            for index, planned in enumerate(plant.buses)
+            for bus, planned in zip(plan.buses, plant.buses, strict=True)
         ],
         "readings_per_day": sum(
             86400 * NS // group.interval_ns * len(group.points)
@@ -51,19 +47,19 @@ def report(settings: AgentSettings, plant: Plant) -> dict[str, Any]:
     }
 
 
-def _warnings(settings: AgentSettings, plant: Plant) -> Iterator[str]:
-    if not settings.broker.tls and not settings.broker.loopback:
-        yield f"{settings.broker.url}: readings leave this host unencrypted; use mqtts://"
+def _warnings(plan: GatewayPlan, plant: Plant) -> Iterator[str]:
+    if plan.broker.exposed:
+        yield f"{plan.broker.url}: readings leave this host unencrypted; use mqtts://"
     for planned in plant.buses:
         if planned.budget.usual > _BUSY:
             yield f"bus {planned.bus.name}: is likely too slow for its plan, see its time"
 
 
-def _bus(planned: PlannedBus, address: str, devices: list[dict[str, Any]]) -> dict[str, Any]:
+def _bus(planned: PlannedBus, plan: BusPlan, devices: list[dict[str, Any]]) -> dict[str, Any]:
     budget = planned.budget
     return {
         "name": planned.bus.name,
-        "address": address,
+        "address": f"[{plan.host}]:{plan.port}" if ":" in plan.host else f"{plan.host}:{plan.port}",
         "rush_s": round(budget.rush_s, 3),
         "shortest_interval_s": budget.shortest_s,
         "usual_share": round(budget.usual, 4),
@@ -71,27 +67,27 @@ def _bus(planned: PlannedBus, address: str, devices: list[dict[str, Any]]) -> di
     }
 
 
-def _device(polled: PolledDevice, info: DeviceInfo, settings: DeviceSettings, profile: Profile) -> dict[str, Any]:
+def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan) -> dict[str, Any]:
     return {
         "name": info.name,
-        "unit": settings.unit,
+        "unit": plan.unit,
         "profile": info.profile,
         "asset": info.asset,
         "polls": [
             {
                 "every": duration_text(Decimal(group.interval_ns) / NS),
                 "points": len(group.points),
-                "requests": [request.what for request in polled.device.reader(group.points).requests],
-                "registers": sum(request.registers for request in polled.device.reader(group.points).requests),
+                "requests": [request.what for request in polled.reader((place,)).requests],
+                "registers": sum(request.registers for request in polled.reader((place,)).requests),
             }
-            for group in polled.groups
+            for place, group in enumerate(polled.groups)
         ],
         "points": [
             {
                 "name": point.name,
                 "unit": point.unit,
                 "kind": point.kind.value,
-                "verified": profile.points[point.name].verified,
+                "verified": plan.profile.points[point.name].verified,
             }
             for point in info.points
         ],

@@ -5,17 +5,19 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from agent.plan import BusPlan, DevicePlan, GatewayPlan, SpoolPlan
 from drivers.modbus import catalogue
 from drivers.modbus.profile import Profile
 from metering.lineprotocol import check_name
 from wattline.broker_settings import BrokerSettings
+from wattline.errors import ConfigError
 from wattline.settings_file import FileSettings, load_settings
-from wattline.strict_yaml import ConfigError, Document, KeyPath
-from wattline.units import Duration, Size, duration_text
+from wattline.strict_yaml import Document, KeyPath
+from wattline.units import Duration, Size, duration_text, parse_duration
 
 _SHORTEST: Final = Decimal("0.1")
 _QUARTER: Final = Decimal(900)
@@ -23,6 +25,8 @@ _DAY: Final = Decimal(86400)
 _MIB: Final = 1024 * 1024
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _FORM: Final = "must be HOST:PORT, such as 10.0.0.20:502 or [fe80::1]:502"
+
+T = TypeVar("T")
 
 Name = Annotated[str, AfterValidator(check_name)]
 
@@ -39,7 +43,11 @@ def _interval(seconds: Decimal) -> Decimal:
     return seconds
 
 
-Interval = Annotated[Duration, AfterValidator(_interval)]
+def _seconds(value: object) -> Decimal:
+    return value if isinstance(value, Decimal) else parse_duration(value)
+
+
+Interval = Annotated[Decimal, BeforeValidator(_seconds), AfterValidator(_interval)]
 
 
 class Model(BaseModel):
@@ -56,7 +64,19 @@ class Every(Model):
 
 
 def _every(value: object) -> object:
-    return {"gauges": value, "counters": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        seconds = _interval(parse_duration(value))
+        return Every(gauges=seconds, counters=seconds)
+    if not isinstance(value, dict):
+        raise ValueError("must be an interval with its unit, such as 1s, or {gauges: 1s, counters: 1min}")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _some(items: tuple[T, ...]) -> tuple[T, ...]:
+    # not pydantic's min_length: that complains of no items when each of them is wrong
+    if not items:
+        raise ValueError("must have at least one entry")
+    return items
 
 
 class DeviceSettings(Model):
@@ -69,7 +89,7 @@ class DeviceSettings(Model):
     every: Annotated[Every, BeforeValidator(_every)]
     asset: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Place in the plant, free text with `/` between levels: utilities/boiler."""
-    points: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    points: Annotated[tuple[str, ...], AfterValidator(_some)] | None = None
     """Names of points or of quantities; None: all that the profile reads by itself."""
 
 
@@ -96,7 +116,7 @@ class BusSettings(Model):
     """How long one request waits for its reply."""
     gap: Annotated[Duration, Field(le=Decimal(5))] = Decimal(0)
     """Pause between two requests, for gateways that need one."""
-    devices: Annotated[tuple[DeviceSettings, ...], Field(min_length=1, max_length=256)]
+    devices: Annotated[tuple[DeviceSettings, ...], AfterValidator(_some)]
 
     @property
     def host(self) -> str:
@@ -130,11 +150,48 @@ class AgentSettings(FileSettings):
     """What lets a parcel leave the spool: the centre's word that it is stored, or the broker's acknowledgement."""
     profiles: Path | None = None
     """Folder with the plant's own device profiles, relative to this file; one of them goes before a shipped one."""
-    buses: Annotated[tuple[BusSettings, ...], Field(min_length=1, max_length=256)]
+    buses: Annotated[tuple[BusSettings, ...], AfterValidator(_some)]
 
     def profile(self, device: DeviceSettings) -> Profile:
         """The device's profile; raises ConfigError."""
         return catalogue.load(device.profile, self.profiles)
+
+    def plan(self) -> GatewayPlan:
+        """The settings as the agent knows them, with every profile loaded; raises ConfigError."""
+        return GatewayPlan(
+            site=self.site,
+            gateway=self.gateway,
+            broker=self.broker.access(f"wattline-{self.site}-{self.gateway}"),
+            spool=SpoolPlan(
+                directory=self.spool.directory,
+                budget=self.spool.budget,
+                commit_interval_s=float(self.spool.commit_interval),
+                seal_interval_s=float(self.spool.seal_interval),
+            ),
+            release=self.commit,
+            buses=tuple(self._bus_plan(bus) for bus in self.buses),
+        )
+
+    def _bus_plan(self, bus: BusSettings) -> BusPlan:
+        return BusPlan(
+            name=bus.name,
+            host=bus.host,
+            port=bus.port,
+            timeout_s=float(bus.timeout),
+            gap_s=float(bus.gap),
+            devices=tuple(
+                DevicePlan(
+                    name=device.name,
+                    unit=device.unit,
+                    profile=self.profile(device),
+                    gauges_s=device.every.gauges,
+                    counters_s=device.every.counters,
+                    points=device.points,
+                    asset=device.asset,
+                )
+                for device in bus.devices
+            ),
+        )
 
 
 def load(path: Path) -> AgentSettings:

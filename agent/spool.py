@@ -7,11 +7,11 @@ from RAM, says so once, and drops its oldest parcels, counted, when the RAM boun
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 from agent.spool_disk import Change, Disk, DiskFailed, Stored
+from agent.spool_ram import Ram, SpoolStats
 from agent.spool_rows import id_of, key_of
 from metering.parcel import Parcel, ParcelId, seal
 from metering.sweep import Sweep
@@ -24,40 +24,6 @@ _READ_BYTES: Final = 2 * 1024 * 1024
 _TOLERANCE_S: Final = 1e-3
 _NEWEST: Final = 1 << 62
 _LATEST_EPOCH: Final = 1 << 31  # of a clock that is absurdly ahead
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolStats:
-    """Figures of the spool. Counts are of this epoch, but `dropped`, which counts since the spool was made."""
-
-    epoch: int
-    acquired: int
-    dropped: int
-    parcels_sealed: int
-    parcels_released: int
-    parcels_pending: int
-    readings_pending: int
-    ram_bytes: int
-    disk_bytes: int
-    durable: bool
-
-    def counters(self) -> dict[str, int]:
-        """The counters of the gateway's status message."""
-        return {
-            "acquired": self.acquired,
-            "dropped": self.dropped,
-            "parcels_sealed": self.parcels_sealed,
-            "parcels_released": self.parcels_released,
-            "parcels_pending": self.parcels_pending,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A parcel in RAM and when (monotonic) the first of its sweeps came."""
-
-    parcel: Parcel
-    since: float
 
 
 class Spool:
@@ -82,8 +48,7 @@ class Spool:
         self._gathered: list[Sweep] = []
         self._gathered_points = 0
         self._gathered_since = 0.0
-        self._ram: dict[ParcelId, _Held] = {}
-        self._ram_bytes = 0
+        self._ram = Ram()
         self._committing: frozenset[ParcelId] = frozenset()
         self._releases: set[ParcelId] = set()
         self._releases_since = 0.0
@@ -125,8 +90,7 @@ class Spool:
         self.seal()
         await self._commit_now()
         if self._ram:
-            readings = sum(held.parcel.readings for held in self._ram.values())
-            self._events.critical("spool.not_saved", readings=readings, parcels=len(self._ram))
+            self._events.critical("spool.not_saved", readings=self._ram.readings, parcels=len(self._ram))
         await self._disk.close()
 
     async def run(self) -> None:
@@ -166,12 +130,11 @@ class Spool:
             dropped=self._dropped,
         )
         self._gathered, self._gathered_points = [], 0
-        self._ram[parcel.id] = _Held(parcel, self._gathered_since)
-        self._ram_bytes += len(parcel.body)
+        self._ram.put(parcel, self._gathered_since)
         self._sealed += 1
-        if self._ram_bytes > self._ram_bound:
+        if self._ram.bytes > self._ram_bound:
             self._drop_oldest()
-        if self._ram_bytes > self._ram_bound // 2:
+        if self._ram.bytes > self._ram_bound // 2:
             self._wake.set()
         self.on_sealed()
 
@@ -184,18 +147,7 @@ class Spool:
         if not self._dropping:
             self._dropping = True
             self._events.critical("spool.dropping", reason="the disk does not keep up and the RAM bound is reached")
-        oldest = [held.parcel for parcel_id, held in self._ram.items() if parcel_id not in self._committing]
-        for parcel in oldest[:-1]:
-            if self._ram_bytes <= self._ram_bound:
-                break
-            self._forget(parcel.id)
-            self._dropped_in_ram += parcel.readings
-
-    def _forget(self, parcel_id: ParcelId) -> bool:
-        held = self._ram.pop(parcel_id, None)
-        if held is not None:
-            self._ram_bytes -= len(held.parcel.body)
-        return held is not None
+        self._dropped_in_ram += self._ram.drop_oldest(self._ram_bound, self._committing)
 
     # --- out --------------------------------------------------------------------------------------------------
 
@@ -228,16 +180,14 @@ class Spool:
                 break
             cursor = max(key_of(parcel.id) for parcel in read.parcels)
             end = end if not found else cursor + 1
-        for parcel_id, held in self._ram.items():
-            if start < key_of(parcel_id) < end:
-                found[parcel_id] = held.parcel
+        found |= {parcel.id: parcel for parcel in self._ram if start < key_of(parcel.id) < end}
         return [found[parcel_id] for parcel_id in sorted(found)[:limit]]
 
     async def fetch(self, parcel_id: ParcelId) -> Parcel | None:
         """This parcel, or None when it was released or dropped, or the disk does not give it now."""
-        held = self._ram.get(parcel_id)
-        if held is not None:
-            return held.parcel
+        parcel = self._ram.get(parcel_id)
+        if parcel is not None:
+            return parcel
         key = key_of(parcel_id)
         parcels = await self.read(id_of(key - 1), id_of(key + 1), 1)
         return parcels[0] if parcels else None
@@ -248,7 +198,7 @@ class Spool:
             if parcel_id in self._releases:
                 continue
             self._released += 1
-            if not self._forget(parcel_id) or parcel_id in self._committing:
+            if not self._ram.forget(parcel_id) or parcel_id in self._committing:
                 self._delete(parcel_id)
 
     def _delete(self, parcel_id: ParcelId) -> None:
@@ -282,9 +232,10 @@ class Spool:
     def _commit_due(self) -> float | None:
         if self._retry_at is not None:
             return self._retry_at
-        if self._ram_bytes > self._ram_bound // 2 or len(self._releases) >= _RELEASES:
+        if self._ram.bytes > self._ram_bound // 2 or len(self._releases) >= _RELEASES:
             return self._clock.monotonic()
-        dues = [held.since + self._commit_interval_s for held in self._ram.values()][:1]
+        oldest = self._ram.oldest_since()
+        dues = [] if oldest is None else [oldest + self._commit_interval_s]
         if self._gathered and not self._online:
             dues.append(self._gathered_since + self._commit_interval_s)
         if self._releases:
@@ -303,11 +254,11 @@ class Spool:
     async def _commit_now(self) -> None:
         """Make all sealed parcels and all releases durable in one transaction; a failing disk is noted, not raised."""
         async with self._one_commit:
-            insert = tuple(held.parcel for held in self._ram.values())
+            insert = tuple(self._ram)
             delete, dropped = tuple(self._releases), self._dropped_in_ram
             if not insert and not delete and not dropped and self._stored.epoch == self._epoch and self.durable:
                 return
-            self._committing = frozenset(self._ram)
+            self._committing = frozenset(parcel.id for parcel in insert)
             change = Change(epoch=self._epoch, insert=insert, delete=delete, dropped=dropped)
             try:
                 stored = await self._disk.commit(change)
@@ -317,7 +268,7 @@ class Spool:
             finally:
                 self._committing = frozenset()
             for parcel in insert:
-                self._forget(parcel.id)
+                self._ram.forget(parcel.id)
             self._releases.difference_update(delete)
             self._releases_since = self._clock.monotonic()
             self._dropped_in_ram -= dropped
@@ -365,8 +316,8 @@ class Spool:
             parcels_sealed=self._sealed,
             parcels_released=self._released,
             parcels_pending=max(0, self._stored.parcels - len(self._releases)) + len(self._ram),
-            readings_pending=self._stored.readings + sum(held.parcel.readings for held in self._ram.values()),
-            ram_bytes=self._ram_bytes,
+            readings_pending=self._stored.readings + self._ram.readings,
+            ram_bytes=self._ram.bytes,
             disk_bytes=self._stored.bytes,
             durable=self.durable,
         )

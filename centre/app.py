@@ -19,10 +19,11 @@ from centre.settings import Setup
 from centre.store.sqlite import SqliteStore
 from centre.until_stopped import UntilStopped
 from wattline.broker import Broker
+from wattline.broker_access import ConfiguredBroker
 from wattline.broker_settings import BrokerSettings
 from wattline.clock import Clock, SystemClock
 from wattline.events import EventLog
-from wattline.mqtt import Address, PahoBroker
+from wattline.mqtt import PahoBroker
 from wattline.service import Notifier, Watchdog
 
 _RECEIVE_MAXIMUM: Final = 100
@@ -35,23 +36,11 @@ class ListenError(Exception):
     """The address to listen on cannot be had; the message names it."""
 
 
-def broker_of(settings: BrokerSettings) -> PahoBroker:
+def broker_of(settings: BrokerSettings) -> ConfiguredBroker:
     """The broker of the settings, with a session that outlives a restart of ours. Raises ConfigError for a secret."""
-    return PahoBroker(
-        Address(
-            host=settings.host,
-            port=settings.port,
-            client_id=settings.client_id or "wattline-centre",
-            tls=settings.tls,
-            username=settings.username,
-            password=None if settings.password is None else settings.password.reveal(),
-            ca=settings.ca,
-            certificate=settings.certificate,
-            key=settings.key,
-            protocol=settings.protocol,
-        ),
-        persistent=True,
-        receive_maximum=_RECEIVE_MAXIMUM,
+    return ConfiguredBroker(
+        settings.access("wattline-centre"),
+        lambda address: PahoBroker(address, persistent=True, receive_maximum=_RECEIVE_MAXIMUM),
     )
 
 

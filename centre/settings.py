@@ -21,9 +21,10 @@ from centre.plant import Meter, Node, Plant
 from metering.lineprotocol import check_name
 from metering.quantities import Kind, quantity_of
 from wattline.broker_settings import BrokerSettings
+from wattline.errors import ConfigError
 from wattline.resources import config_dir
 from wattline.settings_file import FileSettings, load_settings
-from wattline.strict_yaml import ConfigError, Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath
 
 MAX_NODES: Final = 10_000
 _NS: Final = 1_000_000_000

@@ -1,15 +1,27 @@
 """The broker as it stands in agent.yaml and centre.yaml: address, identity, TLS."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainValidator,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
-from wattline.secrets import Secret
+from wattline.broker_access import BrokerAccess
+from wattline.secrets import SecretRef
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+_CREDENTIAL: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_HOW: Final = "write {credential: NAME} or {file: PATH}, or give it in the environment"
 _FORM: Final = "must be mqtts://HOST[:PORT], or mqtt://HOST[:PORT] without TLS"
 
 
@@ -28,6 +40,28 @@ def _url(text: str) -> str:
     return text
 
 
+def _reference(value: object) -> SecretRef:
+    if isinstance(value, SecretRef):
+        return value
+    if isinstance(value, SecretStr):
+        return SecretRef(given=value.get_secret_value())
+    given: Any = value
+    if not isinstance(value, dict) or len(given) != 1:
+        raise ValueError(f"a secret does not stand in this file: {_HOW}")
+    ((kind, where),) = given.items()
+    if not isinstance(where, str) or not where:
+        raise ValueError(_HOW)
+    if kind == "credential" and _CREDENTIAL.fullmatch(where) and where not in {".", ".."}:
+        return SecretRef(credential=where)
+    if kind == "file":
+        return SecretRef(file=Path(where))
+    raise ValueError(_HOW)
+
+
+Secret = Annotated[SecretRef, PlainValidator(_reference)]
+"""The type of a secret in a settings model."""
+
+
 class BrokerSettings(BaseModel):
     """How to reach and enter the broker; `mqtts` is MQTT over TLS with the server's name checked."""
 
@@ -44,6 +78,23 @@ class BrokerSettings(BaseModel):
     client_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     """None: the program makes one of site and gateway, so that two agents of one name are noticed."""
     protocol: Literal["5", "3.1.1"] = "5"
+
+    def access(self, client_id: str) -> BrokerAccess:
+        """The same in plain values; `client_id` where the settings name none."""
+        return BrokerAccess(
+            url=self.url,
+            host=self.host,
+            port=self.port,
+            tls=self.tls,
+            exposed=not self.tls and not self.loopback,
+            client_id=self.client_id or client_id,
+            username=self.username,
+            password=self.password,
+            ca=self.ca,
+            certificate=self.certificate,
+            key=self.key,
+            protocol=self.protocol,
+        )
 
     @property
     def host(self) -> str:

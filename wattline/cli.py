@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from wattline import __version__
-from wattline.strict_yaml import ConfigError
+from wattline.errors import ConfigError
 
 OK: Final = 0
 FAILED: Final = 1
@@ -28,7 +28,9 @@ _COMMANDS: Final = {
     "run": _Command("agent.cli:run", "read the meters of this gateway and publish them (the agent)"),
     "check": _Command("agent.cli:check", "check an agent's settings and show what would be read and published"),
     "simulate": _Command("drivers.simulation.cli:main", "serve a simulated plant over real Modbus"),
-    "demo": _Command("drivers.simulation.demo:main", "simulated plant, broker, agent and centre, all on this machine", "demo"),
+    "demo": _Command(
+        "drivers.simulation.demo:main", "simulated plant, broker, agent and centre, all on this machine", "demo"
+    ),
     "centre": _Command("centre.cli:main", "the energy centre: store, accounting and page", "centre"),
 }
 _PACKAGES: Final = ("metering", "drivers", "agent", "centre")
@@ -36,7 +38,23 @@ _PACKAGES: Final = ("metering", "drivers", "agent", "centre")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()
+    except ConfigError as err:
+        print(err, file=sys.stderr)
+        return BAD_CONFIG
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output (`| head`) has seen enough; keep the interpreter from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _dispatch(args: list[str]) -> int:
     if args in (["--version"], ["-V"]):
         print(f"wattline {__version__}")
         return OK
@@ -47,16 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is None:
         print(f"wattline: {args[0]!r} is not a command\n\n{_help()}", file=sys.stderr)
         return USAGE
-    return _run(command, args[1:])
-
-
-def _run(command: _Command, args: list[str]) -> int:
+    guard_packages()
     try:
-        guard_packages()
-        return _function(command.door)(args)
-    except ConfigError as err:
-        print(err, file=sys.stderr)
-        return BAD_CONFIG
+        return _function(command.door)(args[1:])
     except ModuleNotFoundError as err:
         if not command.extra or (err.name or "").partition(".")[0] in (*_PACKAGES, "wattline"):
             raise
@@ -65,12 +76,6 @@ def _run(command: _Command, args: list[str]) -> int:
             f" pip install 'wattline[{command.extra}]'",
             file=sys.stderr,
         )
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output (`| head`) has seen enough; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 

@@ -9,13 +9,10 @@ connection, so that nothing an earlier connection left behind is sent again behi
 import asyncio
 import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from paho.mqtt.client import (
     MQTT_LOG_ERR,
@@ -33,7 +30,6 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from wattline.broker import (
-    BrokerError,
     BrokerLost,
     BrokerRefused,
     BrokerUnreachable,
@@ -43,6 +39,9 @@ from wattline.broker import (
     PublishRefused,
     Will,
 )
+from wattline.dialling import Address, connect_error, in_thread, tls_context
+
+__all__ = ["Address", "PahoBroker"]
 
 _CONNECT_S: Final = 20.0
 _GOODBYE_S: Final = 2.0
@@ -52,53 +51,6 @@ _HEADER: Final = 64  # of a PUBLISH beyond topic and payload, at most
 _UNSENT_BOUND: Final = 1000  # messages of QoS 0 held for a slow reader; QoS 1 is bounded by the receive maximum
 _PACKET_TOO_LARGE: Final = 0x95
 _BUSY: Final = frozenset({0x88, 0x89, 0x97, 0x9F})  # unavailable, busy, quota, connection rate: come again later
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where the broker is and who we are. `ca` None means the authorities the system trusts; files are PEM."""
-
-    host: str
-    port: int
-    client_id: str
-    tls: bool = False
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    protocol: Literal["5", "3.1.1"] = "5"
-
-    def __str__(self) -> str:
-        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails: paho would leave it open."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def tls_context(address: Address) -> ssl.SSLContext:
-    """A context that checks authority, dates and host name, TLS 1.2 at least; read anew for each connection.
-
-    Raises BrokerRefused naming the file that cannot be used: a rotated certificate is picked up, a bad one is told.
-    """
-    try:
-        context = ssl.create_default_context(cafile=None if address.ca is None else str(address.ca))
-        if address.certificate is not None:
-            context.load_cert_chain(address.certificate, address.key)
-    except OSError as err:  # an ssl.SSLError is one
-        files = ", ".join(str(path) for path in (address.ca, address.certificate, address.key) if path is not None)
-        raise BrokerRefused(f"TLS files {files}: {err}") from err
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _TlsSocket
-    return context
 
 
 class PahoBroker:
@@ -184,58 +136,6 @@ class PahoBroker:
         )
 
 
-async def _in_thread(work: Callable[[], MQTTErrorCode], abandoned: Callable[[], None]) -> MQTTErrorCode:
-    """Run `work` in a daemon thread, so that a hanging resolver delays neither the loop nor the end of the process.
-
-    When the caller stops waiting, the thread ends on its own and calls `abandoned`.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[MQTTErrorCode] = loop.create_future()
-    left = threading.Event()
-
-    def tell(result: MQTTErrorCode | None, error: Exception | None) -> None:
-        if done.done():
-            abandoned()
-        elif error is not None:
-            done.set_exception(error)
-        elif result is not None:
-            done.set_result(result)
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except (OSError, ValueError) as err:
-            error = err
-        if left.is_set():
-            abandoned()
-            return
-        with suppress(RuntimeError):  # the loop has closed meanwhile: nobody is left to tell
-            loop.call_soon_threadsafe(tell, result, error)
-
-    threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
-    try:
-        return await done
-    except asyncio.CancelledError:
-        left.set()
-        raise
-
-
-def _connect_error(where: str, err: Exception) -> BrokerError:
-    """The broker error for what connecting raised, in the operator's words."""
-    if isinstance(err, ssl.SSLCertVerificationError):
-        return BrokerRefused(f"{where}: the broker's certificate is not accepted: {err.verify_message}")
-    if isinstance(err, ssl.SSLError):
-        return BrokerRefused(f"{where}: TLS: {err.reason or err}")
-    if isinstance(err, socket.gaierror):
-        return BrokerUnreachable(f"{where}: the name cannot be resolved: {err.strerror}")
-    if isinstance(err, TimeoutError):
-        return BrokerUnreachable(f"{where}: no answer")
-    if isinstance(err, OSError):
-        return BrokerUnreachable(f"{where}: {err.strerror or err}")
-    return BrokerRefused(f"{where}: {err}")
-
-
 class _Connection:
     """One paho client wired to the running loop. All methods but the dialling run on the loop."""
 
@@ -270,9 +170,9 @@ class _Connection:
         """Return when the broker has accepted us; raises BrokerUnreachable or BrokerRefused."""
         client = self._client
         try:
-            code = await _in_thread(lambda: dial(client), lambda: _drop(client))
+            code = await in_thread(lambda: dial(client), lambda: _drop(client))
         except (OSError, ValueError) as err:
-            raise _connect_error(self._where, err) from err
+            raise connect_error(self._where, err) from err
         self._dialled = True
         opened = client.socket()
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not isinstance(opened, socket.socket):

@@ -7,17 +7,12 @@ The environment may give the secret itself (WATTLINE_BROKER__PASSWORD). Nothing 
 """
 
 import os
-import re
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Final
 
-from pydantic import PlainValidator, SecretStr
-
-from wattline.strict_yaml import ConfigError
+from wattline.errors import ConfigError
 
 _MAX_BYTES: Final = 64 * 1024
-_CREDENTIAL: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
-_HOW: Final = "write {credential: NAME} or {file: PATH}, or give it in the environment"
 
 
 class SecretRef:
@@ -25,9 +20,7 @@ class SecretRef:
 
     __slots__ = ("_credential", "_file", "_given")
 
-    def __init__(
-        self, *, credential: str | None = None, file: Path | None = None, given: SecretStr | None = None
-    ) -> None:
+    def __init__(self, *, credential: str | None = None, file: Path | None = None, given: str | None = None) -> None:
         self._credential = credential
         self._file = file
         self._given = given
@@ -40,7 +33,7 @@ class SecretRef:
     def reveal(self) -> str:
         """The secret, without a line end after it; raises ConfigError naming the place when it cannot be read."""
         if self._given is not None:
-            return self._given.get_secret_value()
+            return self._given
         path = self._path()
         try:
             with path.open("rb") as file:
@@ -69,25 +62,3 @@ class SecretRef:
                 f" LoadCredential={self._credential}:PATH; to try by hand, set CREDENTIALS_DIRECTORY to a folder"
             )
         return Path(folder) / self._credential
-
-
-def _reference(value: object) -> SecretRef:
-    if isinstance(value, SecretRef):
-        return value
-    if isinstance(value, SecretStr):
-        return SecretRef(given=value)
-    given: Any = value
-    if not isinstance(value, dict) or len(given) != 1:
-        raise ValueError(f"a secret does not stand in this file: {_HOW}")
-    ((kind, where),) = given.items()
-    if not isinstance(where, str) or not where:
-        raise ValueError(_HOW)
-    if kind == "credential" and _CREDENTIAL.fullmatch(where) and where not in {".", ".."}:
-        return SecretRef(credential=where)
-    if kind == "file":
-        return SecretRef(file=Path(where))
-    raise ValueError(_HOW)
-
-
-Secret = Annotated[SecretRef, PlainValidator(_reference)]
-"""The type of a secret in a settings model."""

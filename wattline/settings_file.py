@@ -18,7 +18,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from wattline.strict_yaml import ConfigError, Document, KeyPath, findings, load_file
+from wattline.errors import ConfigError
+from wattline.strict_yaml import Document, KeyPath, findings, load_file
 
 PREFIX: Final = "WATTLINE_"
 _BETWEEN: Final = "__"

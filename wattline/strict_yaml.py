@@ -13,19 +13,17 @@ from typing import Any, Final, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from wattline.errors import ConfigError
+
 MAX_BYTES: Final = 4 * 1024 * 1024
 _MAX_DEPTH: Final = 32
 
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?|[-+]?(0|[1-9][0-9]*)(\.)?[eE][-+]?[0-9]+")
-_REFUSED: Final = re.compile(r"[-+]?0[0-9xob_][0-9a-fA-F_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|NaN|nan")
+_REFUSED: Final = re.compile(r"[-+]?0[0-9xob_][0-9a-fA-F_.]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|NaN|nan")
 
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
-
-
-class ConfigError(Exception):
-    """A file that cannot be used; a line for each mistake: `FILE:LINE: KEY: what, and what would be right`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +65,28 @@ def load_file(path: Path) -> Document:
 def load_text(text: str, source: str) -> Document:
     """Load YAML text; `source` names it in messages. Raises ConfigError. An empty document is an empty mapping."""
     lines: dict[KeyPath, int] = {}
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        data: Any = _build(node, (), lines, source) if node is not None else {}
+        data: Any = _compose(text, lines, source)
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
         raise ConfigError(f"{where}: {err.problem or err.context or 'not YAML'}") from err
+    except yaml.reader.ReaderError as err:
+        raise ConfigError(f"{source}: a control character stands at position {err.position}") from err
     except yaml.YAMLError as err:
         raise ConfigError(f"{source}: not YAML: {err}") from err
     except RecursionError as err:
         raise ConfigError(f"{source}: nested too deep") from err
+    return Document(source, data, lines)
+
+
+def _compose(text: str, lines: dict[KeyPath, int], source: str) -> Any:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return _build(node, (), lines, source) if node is not None else {}
     finally:
         loader.dispose()
-    return Document(source, data, lines)
 
 
 class _Loader(yaml.SafeLoader):
@@ -180,9 +185,16 @@ def _in_file(path: KeyPath, document: Document) -> KeyPath:
     return shown
 
 
+_WORDS: Final = {
+    "extra_forbidden": "is not a key that is known here; check its spelling",
+    "missing": "is missing",
+    "int_type": "must be a whole number",
+    "string_type": "must be text; put quotes around it",
+    "path_type": "must be a path",
+    "tuple_type": "must be a list",
+    "model_type": "must be keys with values",
+}
+
+
 def _plain(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "is not a key that is known here; check its spelling"
-    if kind == "missing":
-        return "is missing"
-    return message.removeprefix("Value error, ")
+    return _WORDS.get(kind, message.removeprefix("Value error, "))

@@ -22,7 +22,7 @@ _BYTES: Final = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-_AMOUNT: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?([A-Za-z]+)")
+_AMOUNT: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?([A-Za-z]+)")
 
 
 def parse_duration(text: object) -> Decimal:

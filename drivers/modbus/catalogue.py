@@ -7,7 +7,7 @@ from typing import Final
 
 from drivers.modbus.profile import Profile
 from drivers.modbus.profile_file import load_profile
-from wattline.strict_yaml import ConfigError
+from wattline.errors import ConfigError
 
 SHIPPED: Final = Path(__file__).parent / "profiles"
 

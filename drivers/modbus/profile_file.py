@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -13,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from drivers.modbus.plan import PlanError, plan
 from drivers.modbus.point_file import PointBuilder, PointMistake, PointModel, Sentinels, ValueTypeText
 from drivers.modbus.profile import MAX_REGISTERS, Family, Limits, Medium, Point, Profile, Span, Table, WordOrder
-from wattline.strict_yaml import ConfigError, Document, KeyPath, load_file, validate
+from wattline.errors import ConfigError
+from wattline.strict_yaml import Document, KeyPath, load_file, validate
 from wattline.units import Duration
 
 _ID: Final = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -120,7 +120,7 @@ def build_profile(document: Document) -> Profile:
         default_unit=model.modbus.default_unit,
         serial=model.modbus.serial,
         limits=limits,
-        points=MappingProxyType(points),
+        points=points,
     )
 
 

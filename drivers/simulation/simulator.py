@@ -12,7 +12,7 @@ from drivers.simulation.plant_checks import load_plant_file
 from drivers.simulation.plant_file import PlantFile
 from drivers.simulation.server import Servers
 from wattline.clock import Clock
-from wattline.strict_yaml import ConfigError
+from wattline.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

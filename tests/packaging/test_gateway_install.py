@@ -43,12 +43,14 @@ def test_check_of_the_shipped_example_works_and_imports_nothing_of_the_centre(co
 
 
 def test_the_running_agent_imports_nothing_of_the_centre_or_the_simulator(command: Path, tmp_path: Path) -> None:
-    code = "import json, sys, agent.app, wattline.mqtt; print(json.dumps(sorted(sys.modules)))"
+    code = "import json, sys, agent.cli, wattline.cli; print(json.dumps(sorted(sys.modules)))"
     done = _python(command, code, tmp_path)
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout))
     assert not {name.partition(".")[0] for name in loaded} & _NOT_ON_A_GATEWAY
     assert not {name for name in loaded if name.startswith("drivers.simulation")}
+    assert not loaded & {"pydantic", "pydantic_settings", "yaml"}, "settings are read apart, see decision 6"
+    assert "agent.app" in loaded
 
 
 def test_the_centre_without_its_extra_says_what_to_install(command: Path, tmp_path: Path) -> None:

@@ -38,12 +38,14 @@ def make_environment(
 
     `seen_as` is the path the environment will have where it runs, for example in a container.
     """
-    subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
+    # without the PYTHONPATH of scripts/test, which shows pip a wattline that is not in the new environment
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True, env=bare)
     site = next(folder.glob("lib/python3.*/site-packages"))
     for distribution in _closure(Requirement("wattline"), frozenset(extras)):
         _copy(distribution, site)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel())], check=True)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel())], check=True, env=bare)
     command = folder / "bin" / "wattline"
     if seen_as is not None:
         command.write_text(command.read_text().replace(str(folder), str(seen_as)))

@@ -11,6 +11,8 @@ from typing import Self
 
 import pytest
 
+from support.ports import free_ports
+
 
 def mosquitto_program() -> str:
     """Path of the broker; skips the test when it is not installed (Debian: package mosquitto)."""
@@ -21,10 +23,7 @@ def mosquitto_program() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 class Mosquitto:

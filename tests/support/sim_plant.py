@@ -12,12 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from support.sim_broker import SimBroker
-from support.virtual_time import VirtualClock
-
 from agent.app import Ports, run_agent
 from agent.build import build
-from agent.settings import AgentSettings, BusSettings, load
+from agent.plan import BusPlan
+from agent.settings import load
 from agent.spool_disk import Change, DiskFailed, Read, SqliteDisk, Stored
 from centre.ingest import Ingest
 from centre.store.base import SeriesKey
@@ -26,6 +24,8 @@ from drivers.base import DeviceSilent
 from drivers.modbus.bus import ModbusBus
 from metering.faults import Fault
 from metering.parcel import Received, open_parcel
+from support.sim_broker import SimBroker
+from support.virtual_time import VirtualClock
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 from wattline.service import Notifier
@@ -122,7 +122,7 @@ class SimPlant:
         self.ledger: Ledger = set()
         self.durable: Ledger = set()
         self.links: list[SimLink] = []
-        self.settings: AgentSettings = load(agent_yaml(folder, buses=buses, devices=devices, every=every))
+        self.plan = load(agent_yaml(folder, buses=buses, devices=devices, every=every)).plan()
         self.redelivered = 0
         self._agent: asyncio.Task[None] | None = None
         self._ingest: asyncio.Task[None] | None = None
@@ -134,7 +134,7 @@ class SimPlant:
     # --- agent ------------------------------------------------------------------------------------------------
 
     def start_agent(self) -> None:
-        self._disk = MortalDisk(self.settings.spool.directory, self.durable, self.start_ns)
+        self._disk = MortalDisk(self.plan.spool.directory, self.durable, self.start_ns)
         self._stop = asyncio.Event()
         ports = Ports(
             clock=self.clock,
@@ -145,13 +145,13 @@ class SimPlant:
             log=EventLog(),
         )
         self.links.clear()
-        plant = build(self.settings, self.clock, self._bus)
-        self._agent = asyncio.create_task(run_agent(self.settings, plant, ports, self._stop), name="agent")
+        plant = build(self.plan, self.clock, self._bus)
+        self._agent = asyncio.create_task(run_agent(self.plan, plant, ports, self._stop), name="agent")
 
-    def _bus(self, settings: BusSettings, clock: Clock) -> ModbusBus:
-        link = SimLink(settings.name, clock, self.start_ns, self.ledger)
+    def _bus(self, plan: BusPlan, clock: Clock) -> ModbusBus:
+        link = SimLink(plan.name, clock, self.start_ns, self.ledger)
         self.links.append(link)
-        return ModbusBus(settings.name, link, clock)
+        return ModbusBus(plan.name, link, clock)
 
     async def stop_agent(self) -> None:
         assert self._agent is not None
@@ -194,7 +194,7 @@ class SimPlant:
         """What the store holds of every device; asserts that each value stands once, under its own time."""
         found: Ledger = set()
         async with SqliteStore(self.folder / "centre.db", inline=True) as store:
-            for bus in self.settings.buses:
+            for bus in self.plan.buses:
                 for device in bus.devices:
                     series = [SeriesKey(SITE, device.name, point) for point in POINTS]
                     first, second = [await store.read(key, 0, 1 << 62, limit=10_000_000) for key in series]

@@ -10,7 +10,8 @@ from drivers.modbus.plan import plan
 from drivers.modbus.point_file import PointModel
 from drivers.modbus.profile_file import build_profile
 from metering.quantities import QUANTITIES
-from wattline.strict_yaml import ConfigError, load_text
+from wattline.errors import ConfigError
+from wattline.strict_yaml import load_text
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "add-a-meter.md").read_text()
 (EXAMPLE,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)

@@ -10,8 +10,8 @@ import pytest
 
 from centre.carriers import Carrier, Flow
 from centre.settings import load_setup
+from wattline.errors import ConfigError
 from wattline.resources import config_dir
-from wattline.strict_yaml import ConfigError
 
 MINIMAL: dict[str, Any] = {
     "broker": {"url": "mqtt://127.0.0.1:1883"},

@@ -11,7 +11,8 @@ from drivers.modbus.profile_file import build_profile, load_profile
 from drivers.modbus.unit_advice import conversion
 from metering.quantities import Kind
 from metering.sweep import PointInfo
-from wattline.strict_yaml import ConfigError, load_text
+from wattline.errors import ConfigError
+from wattline.strict_yaml import load_text
 
 HEAD = """\
 id: test-meter

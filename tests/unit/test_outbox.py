@@ -1,9 +1,9 @@
 """The outbox decides what may be sent: bounded, again when forgotten, never twice at once, never released unsent."""
 
-from agent.outbox import Limits, Outbox
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.outbox import Limits, Outbox
 from metering.parcel import ParcelId
 from metering.topics import Committed
 

@@ -11,8 +11,9 @@ from drivers.simulation.agent_yaml import agent_yaml
 from drivers.simulation.plant import Plant
 from drivers.simulation.simulator import Simulator, load_simulator
 from wattline.clock import NS
+from wattline.errors import ConfigError
 from wattline.resources import config_dir
-from wattline.strict_yaml import ConfigError, load_file
+from wattline.strict_yaml import load_file
 
 MONDAY = int(datetime.fromisoformat("2026-06-01T00:00:00+08:00").timestamp()) * NS
 DEMO = config_dir() / "demo"

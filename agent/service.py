@@ -1,0 +1,50 @@
+"""The agent as a service of this machine: the real clock, broker and disk, and the signals that stop it."""
+
+import asyncio
+import gc
+import signal
+import sys
+from random import Random
+
+from agent.app import Ports, run_agent
+from agent.build import build
+from agent.plan import GatewayPlan
+from agent.spool_disk import SpoolTaken, SqliteDisk
+from wattline.broker_access import ConfiguredBroker
+from wattline.clock import SystemClock
+from wattline.events import EventLog, start_logging
+from wattline.service import Notifier
+
+
+def serve(plan: GatewayPlan, level: str) -> int:
+    """Run until SIGTERM or SIGINT: 0; 1 when another agent has the spool. Raises ConfigError before anything runs."""
+    start_logging(level)
+    try:
+        asyncio.run(_serve(plan))
+    except SpoolTaken as err:
+        print(f"wattline run: {err}", file=sys.stderr)  # noqa: T201 - a person started a second agent by hand
+        return 1
+    return 0
+
+
+async def _serve(plan: GatewayPlan) -> None:
+    clock, log = SystemClock(), EventLog()
+    plant = build(plan, clock)
+    ports = Ports(
+        clock=clock,
+        broker=ConfiguredBroker(plan.broker),
+        disk=SqliteDisk(plan.spool.directory, budget=plan.spool.budget),
+        random=Random(),
+        notifier=Notifier(),
+        log=log,
+    )
+    if plan.broker.exposed:
+        log.warning("broker.plaintext", url=plan.broker.url)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # what start-up made stays: the collector need not walk through it for ever
+    gc.collect()
+    gc.freeze()
+    await run_agent(plan, plant, ports, stop)

@@ -1,0 +1,221 @@
+"""The agent whole, in virtual time: pollers, a real spool file, a simulated broker; started, disturbed, stopped."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from agent.app import Ports, run_agent
+from agent.build import build
+from agent.plan import BusPlan
+from agent.settings import load
+from agent.spool_disk import SqliteDisk
+from drivers.base import DeviceSilent
+from drivers.modbus.bus import ModbusBus
+from metering.faults import Fault
+from metering.parcel import open_parcel
+from metering.status import State, Status, decode_status
+from metering.sweep import Sweep
+from metering.topics import Topics
+from support.sim_broker import SimBroker
+from support.virtual_time import START_NS, VirtualClock, run
+from wattline.clock import NS, Clock
+from wattline.events import EventLog, capture_events
+from wattline.service import Notifier
+
+TOPICS = Topics("jiangjin-1", "press-shop")
+SETTINGS = """\
+site: jiangjin-1
+gateway: press-shop
+broker: {url: "mqtt://127.0.0.1:1883"}
+spool: {directory: spool}
+commit: puback
+buses:
+  - name: substation
+    tcp: 127.0.0.1:502
+    devices:
+      - {name: incomer, unit: 1, profile: siemens-pac3200, every: 1s, asset: plant}
+      - {name: line-1, unit: 2, profile: eastron-sdm120, every: {gauges: 1s, counters: 1min}}
+  - name: workshop
+    tcp: 127.0.0.1:503
+    devices:
+      - {name: line-2, unit: 1, profile: schneider-pm5100, every: 5s}
+"""
+
+
+class Meters:
+    """A link all of whose registers hold zero."""
+
+    def __init__(self) -> None:
+        self.silent: set[int] = set()
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> bytes:
+        await asyncio.sleep(0.01)
+        if unit in self.silent:
+            raise DeviceSilent("no reply", Fault.TIMEOUT)
+        return bytes(2 * count)
+
+
+class Gateway:
+    def __init__(self, broker: SimBroker, meters: Meters, stop: asyncio.Event) -> None:
+        self.broker, self.meters, self.stop = broker, meters, stop
+
+    def sweeps(self) -> list[Sweep]:
+        return [
+            sweep
+            for topic, body in self.broker.published
+            if topic == TOPICS.readings
+            for sweep in open_parcel(body).sweeps
+        ]
+
+    def statuses(self) -> list[Status]:
+        return [decode_status(payload) for topic, payload in self.broker.published if topic == TOPICS.status]
+
+
+def life(
+    tmp_path: Path, script: Callable[[Gateway], Awaitable[None]], notifier: Notifier | None = None
+) -> tuple[Gateway, list[dict[str, Any]]]:
+    path = tmp_path / "agent.yaml"
+    path.write_text(SETTINGS)
+    plan = load(path).plan()
+
+    async def main(clock: VirtualClock) -> Gateway:
+        broker, meters, stop = SimBroker(), Meters(), asyncio.Event()
+
+        def bus(of: BusPlan, clock: Clock) -> ModbusBus:
+            return ModbusBus(of.name, meters, clock)
+
+        ports = Ports(
+            clock=clock,
+            broker=broker.client("press-shop"),
+            disk=SqliteDisk(tmp_path / "spool", budget=plan.spool.budget),
+            random=Random(1),
+            notifier=notifier or Notifier({}),
+            log=EventLog(),
+        )
+        gateway = Gateway(broker, meters, stop)
+        async with asyncio.timeout(3600), asyncio.TaskGroup() as tasks:
+            tasks.create_task(run_agent(plan, build(plan, clock, bus), ports, stop))
+            await script(gateway)
+            stop.set()
+        return gateway
+
+    with capture_events() as events:
+        return run(main, START_NS + NS // 2), events
+
+
+async def ten_minutes(gateway: Gateway) -> None:
+    await asyncio.sleep(600)
+
+
+def test_every_reading_of_ten_minutes_is_published_and_the_stop_says_goodbye(tmp_path: Path) -> None:
+    gateway, events = life(tmp_path, ten_minutes)
+    seconds = {
+        name: [s.taken_at // NS for s in gateway.sweeps() if s.device == name]
+        for name in ("incomer", "line-1", "line-2")
+    }
+    start = START_NS // NS
+    assert seconds["incomer"] == seconds["line-1"] == list(range(start + 1, start + 601))
+    assert seconds["line-2"] == list(range(start + 5, start + 601, 5))
+    last = gateway.statuses()[-1]
+    assert last.state is State.STOPPED
+    assert last.counters["acquired"] == sum(len(sweep.values) for sweep in gateway.sweeps())
+    assert (last.counters["dropped"], last.counters["silent"], last.counters["missed"]) == (0, 0, 0)
+    assert [event["event"] for event in events if event["level"] != "info"] == []
+    assert events[-1]["event"] == "agent.stopped"
+
+
+def test_the_status_tells_the_centre_what_to_expect(tmp_path: Path) -> None:
+    gateway, _ = life(tmp_path, ten_minutes)
+    first = gateway.statuses()[0]
+    assert first.state is State.ONLINE
+    assert first.devices is not None
+    incomer, line_1, _ = first.devices
+    assert (incomer.bus, incomer.profile, incomer.interval_s, incomer.asset) == (
+        "substation",
+        "siemens-pac3200",
+        1,
+        "plant",
+    )
+    by_name = {point.name: point for point in line_1.points}
+    assert by_name["energy_active_import_total"].interval_s == 60
+    assert by_name["voltage_l1_n"].interval_s is None
+    assert 10 <= len(gateway.statuses()) <= 13, "once a minute"
+
+
+def test_a_broker_that_is_away_at_the_stop_leaves_all_on_disk_for_the_next_start(tmp_path: Path) -> None:
+    async def first_life(gateway: Gateway) -> None:
+        await asyncio.sleep(60)
+        gateway.broker.go_down()
+        await asyncio.sleep(60)
+
+    async def second_life(gateway: Gateway) -> None:
+        await asyncio.sleep(60)
+
+    first, _ = life(tmp_path, first_life)
+    second, _ = life(tmp_path, second_life)
+    seen = {sweep.taken_at // NS for sweep in (*first.sweeps(), *second.sweeps()) if sweep.device == "incomer"}
+    assert seen >= set(range(START_NS // NS + 1, START_NS // NS + 120))
+
+
+def test_the_service_manager_hears_of_readiness_health_and_stop(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"})
+        asked: list[None] = []
+
+        def drain() -> None:
+            asked.append(None)
+            while True:
+                try:
+                    heard.append(manager.recv(4096).decode())
+                except BlockingIOError:
+                    return
+
+        async def draining(gateway: Gateway) -> None:
+            for _ in range(60):
+                await asyncio.sleep(1)
+                drain()
+                if len(asked) == 30:
+                    gateway.meters.silent.add(2)
+
+        life(tmp_path, draining, notifier)
+        drain()
+        notifier.close()
+    assert "READY=1" in heard
+    assert heard.count("WATCHDOG=1") == 5
+    assert any(line.startswith("STATUS=3 devices, 3 answering; broker connected; ") for line in heard)
+    assert any(line.startswith("STATUS=3 devices, 2 answering; broker connected; ") for line in heard)
+    assert heard[-1] == "STOPPING=1"
+
+
+def test_a_poller_that_dies_ends_the_agent_loudly_and_saves_what_was_read(tmp_path: Path) -> None:
+    class Bug(Exception):
+        pass
+
+    async def script(gateway: Gateway) -> None:
+        await asyncio.sleep(3)
+
+        async def read(*_: int) -> bytes:
+            raise Bug
+
+        gateway.meters.read = read  # type: ignore[method-assign]
+        await asyncio.sleep(60)
+
+    try:
+        life(tmp_path, script)
+    except* Bug:
+        pass
+    else:
+        raise AssertionError("the bug was swallowed")
+    gateway, _ = life(tmp_path, ten_minutes)
+    saved = [sweep for sweep in gateway.sweeps() if sweep.device == "incomer"]
+    assert len(saved) > 600

@@ -1,0 +1,299 @@
+"""The publisher against a simulated broker in virtual time: outages, refusals, amnesia, stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from agent.publisher import Publisher, backoff_s
+from agent.spool import Spool
+from agent.spool_disk import SqliteDisk
+from metering.parcel import ParcelId, open_parcel
+from metering.status import State, Status, decode_status
+from metering.sweep import Sweep
+from metering.topics import Committed, Topics, encode_committed
+from support.sim_broker import SimBroker, not_authorised
+from support.virtual_time import VirtualClock, run
+from wattline.broker import BrokerRefused, MessageTooLarge
+from wattline.events import EventLog, capture_events
+
+TOPICS = Topics("s", "g")
+
+
+@dataclass
+class Rig:
+    """A spool and its publisher, a broker, and a centre that confirms every parcel within a second when it is `there`."""
+
+    clock: VirtualClock
+    broker: SimBroker
+    spool: Spool
+    publisher: Publisher
+    centre: bool = True
+    _seen: int = 0
+    _ids: list[ParcelId] = field(default_factory=list)
+
+    def sent(self) -> list[ParcelId]:
+        published = self.broker.published
+        while self._seen < len(published):
+            topic, body = published[self._seen]
+            self._seen += 1
+            if topic == TOPICS.readings:
+                self._ids.append(open_parcel(body).id)
+        return self._ids
+
+    def states(self) -> list[State]:
+        return [decode_status(body).state for topic, body in self.broker.published if topic == TOPICS.status]
+
+    async def confirm(self) -> None:
+        while True:
+            if self.centre:
+                held: dict[int, list[tuple[int, int]]] = {}
+                for parcel_id in sorted(set(self.sent())):
+                    held.setdefault(parcel_id.epoch, []).append((parcel_id.seq, parcel_id.seq))
+                word = Committed(epochs={epoch: tuple(ranges) for epoch, ranges in held.items()})
+                self.broker.route(TOPICS.committed, encode_committed(word), retain=True)
+            await asyncio.sleep(1.0)
+
+    async def feed(self, seconds: int) -> None:
+        """A sweep a second."""
+        for _ in range(seconds):
+            self.spool.append(Sweep(device="d", taken_at=self.clock.now_ns(), values={"frequency": 50.0}, faults={}))
+            await asyncio.sleep(1.0)
+
+
+def play(folder: Path, plot: Callable[[Rig], Awaitable[None]], **how: Any) -> list[dict[str, Any]]:
+    async def main(clock: VirtualClock) -> None:
+        broker = SimBroker()
+
+        def status(state: State) -> Status:
+            return Status(state=state, software="t", epoch=spool.epoch, at=clock.now_ns(), counters={}, devices=())
+
+        disk = SqliteDisk(folder, budget=64 * 1024 * 1024)
+        async with Spool(site="s", gateway="g", disk=disk, clock=clock, events=EventLog()) as spool:
+            publisher = Publisher(
+                spool=spool,
+                broker=broker.client("g"),
+                topics=TOPICS,
+                clock=clock,
+                events=EventLog(),
+                random=Random(1),
+                status=status,
+                **how,
+            )
+            rig = Rig(clock, broker, spool, publisher)
+            work = [asyncio.create_task(each) for each in (spool.run(), publisher.run(), rig.confirm())]
+            try:
+                await plot(rig)
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.wait(work)
+            for task in work:
+                if not task.cancelled():
+                    task.result()
+
+    with capture_events() as events:
+        run(main)
+    return [event for event in events if event["event"] != "spool.opened"]
+
+
+def names(events: list[dict[str, Any]]) -> list[str]:
+    return [event["event"] for event in events]
+
+
+def test_each_parcel_is_published_once_and_released_when_the_store_has_it(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        await rig.feed(300)
+        await asyncio.sleep(8)
+        assert rig.sent() == [ParcelId(epoch=rig.spool.epoch, seq=seq) for seq in range(1, rig.spool.newest.seq + 1)]
+        assert rig.spool.stats().parcels_pending == 0
+
+    assert names(play(tmp_path, plot)) == ["broker.connected"]
+
+
+def test_without_the_stores_word_nothing_is_released_and_it_is_sent_again(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.centre = False
+        await rig.feed(5)
+        await asyncio.sleep(200)
+        assert rig.sent() == [rig.spool.newest] * 3  # at once, after 60 s, 120 s later
+        assert rig.spool.stats().parcels_pending == 1
+        rig.centre = True
+        await asyncio.sleep(3)
+        assert rig.spool.stats().parcels_pending == 0
+
+    play(tmp_path, plot)
+
+
+def test_while_the_centre_is_away_sending_pauses_at_a_bound_and_the_rest_waits_on_disk(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.centre = False
+        await rig.feed(3000)
+        assert len(set(rig.sent())) == 256
+        assert rig.spool.newest.seq > 490
+        rig.centre = True
+        await asyncio.sleep(30)
+        assert len(set(rig.sent())) == rig.spool.newest.seq
+        await asyncio.sleep(30)
+        assert rig.spool.stats().parcels_pending == 0
+
+    play(tmp_path, plot)
+
+
+def test_after_an_outage_live_parcels_go_first_and_the_backlog_follows_in_order(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.broker.delay_s = 2.0
+        rig.broker.go_down()
+        await rig.feed(3600)
+        rig.broker.come_up()
+        before = rig.spool.newest.seq
+        await rig.feed(120)
+        sent = [parcel_id.seq for parcel_id in rig.sent()]
+        backlog = [seq for seq in sent if seq <= before + 1]
+        live = [seq for seq in sent if seq > before + 1]
+        assert backlog == sorted(backlog)
+        assert live == sorted(live)
+        assert set(sent) == set(range(1, max(sent) + 1))
+        assert sent.index(before + 3) < len(sent) - 1
+
+    events = play(tmp_path, plot)
+    assert names(events) == ["broker.unreachable", "broker.connected"]
+
+
+def test_a_denied_topic_is_told_once_kept_and_sent_after_the_fix(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.broker.refuse = lambda topic: not_authorised(topic) if topic.endswith("readings") else None
+        await rig.feed(600)
+        assert rig.sent() == []
+        assert rig.publisher.connected
+        rig.broker.refuse = lambda topic: None
+        await rig.feed(310)
+        await asyncio.sleep(10)
+        assert set(rig.sent()) == {ParcelId(epoch=rig.spool.epoch, seq=n) for n in range(1, rig.spool.newest.seq + 1)}
+        assert rig.spool.stats().parcels_pending == 0
+
+    events = play(tmp_path, plot)
+    assert names(events) == ["broker.connected", "publish.refused", "publish.resumed"]
+    assert events[1]["reason"] == "Not authorized"
+
+
+def test_a_parcel_that_is_too_large_is_told_set_aside_and_the_others_pass(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        first: list[bool] = []
+
+        def refuse(topic: str) -> Exception | None:
+            if topic.endswith("readings") and not first:
+                first.append(True)
+                return MessageTooLarge(topic, "packet too large")
+            return None
+
+        rig.broker.refuse = refuse
+        await rig.feed(600)
+        assert ParcelId(epoch=rig.spool.epoch, seq=1) not in rig.sent()
+        assert rig.spool.stats().parcels_pending <= 3
+        assert (await rig.spool.fetch(ParcelId(epoch=rig.spool.epoch, seq=1))) is not None
+
+    assert names(play(tmp_path, plot)) == ["broker.connected", "publish.too_large"]
+
+
+def test_a_committed_message_of_someone_else_or_of_garbage_releases_nothing(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.centre = False
+        rig.broker.swallow = lambda topic: topic.endswith("readings")
+        await rig.feed(10)
+        for word in (b"nonsense", b'{"version":2,"epochs":{}}', b'{"version":1,"epochs":{"1":[[1,99]]}}'):
+            rig.broker.route(TOPICS.committed, word, retain=True)
+        await asyncio.sleep(1)
+        assert rig.spool.stats().parcels_pending == rig.spool.stats().parcels_sealed > 0
+
+    assert names(play(tmp_path, plot)) == ["broker.connected", "committed.invalid", "committed.invalid"]
+
+
+def test_a_broker_that_stops_acknowledging_is_left_and_met_again(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        await rig.feed(30)
+        rig.broker.mute = True
+        await rig.feed(200)
+        rig.broker.mute = False
+        await rig.feed(100)
+        await asyncio.sleep(10)
+        assert rig.spool.stats().parcels_pending == 0
+
+    events = play(tmp_path, plot)
+    assert names(events)[:2] == ["broker.connected", "broker.lost"]
+    assert "acknowledges nothing" in events[1]["error"]
+
+
+def test_the_status_is_retained_on_connecting_every_minute_and_at_the_stop_and_the_will_names_no_devices(
+    tmp_path: Path,
+) -> None:
+    async def plot(rig: Rig) -> None:
+        await asyncio.sleep(130)
+        assert rig.states() == [State.ONLINE] * 3
+        await rig.publisher.publish_status()
+        assert len(rig.states()) == 4
+        rig.broker.drop("g")
+        await asyncio.sleep(70)
+        assert State.LOST in rig.states()
+        will = next(body for topic, body in rig.broker.published if topic == TOPICS.status and b'"lost"' in body)
+        assert decode_status(will).devices is None
+        await rig.publisher.stop()
+        assert decode_status(rig.broker.retained[TOPICS.status]).state is State.STOPPED
+
+    play(tmp_path, plot)
+
+
+def test_a_stop_sends_what_is_left_and_waits_for_the_stores_word(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        await rig.feed(33)
+        rig.spool.seal()
+        await rig.publisher.stop(5.0)
+        assert rig.sent()[-1] == rig.spool.newest
+        assert rig.spool.stats().parcels_pending == 0
+        assert not rig.publisher.connected
+
+    play(tmp_path, plot)
+
+
+def test_a_stop_without_a_broker_is_at_once(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.broker.go_down()
+        await rig.feed(100)
+        before = rig.clock.monotonic()
+        await rig.publisher.stop(5.0)
+        assert rig.clock.monotonic() - before < 0.1
+
+    play(tmp_path, plot)
+
+
+def test_a_refused_log_in_is_tried_less_often_and_told_once(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        tries = 0
+        enter = rig.broker._enter
+
+        def refuse(*how: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            raise BrokerRefused("Not authorized")
+
+        await asyncio.sleep(5)
+        rig.broker._enter = refuse  # type: ignore[method-assign]
+        rig.broker.drop("g")
+        await asyncio.sleep(3600)
+        assert 60 <= tries <= 200
+        rig.broker._enter = enter  # type: ignore[method-assign]
+        await asyncio.sleep(120)
+        assert rig.publisher.connected
+
+    assert names(play(tmp_path, plot)) == ["broker.connected", "broker.lost", "broker.refused", "broker.connected"]
+
+
+def test_the_back_off_grows_to_a_bound_and_is_spread_over_all_of_it() -> None:
+    random = Random(1)
+    for attempt, most in enumerate([1, 2, 4, 8, 16, 32, 60, 60]):
+        delays = [backoff_s(attempt, random) for _ in range(500)]
+        assert max(delays) <= most
+        assert max(delays) > 0.9 * most
+        assert min(delays) < 0.1 * most
