@@ -45,11 +45,13 @@ def check_name(name: str) -> str:
 def shortest_float32(value: float) -> str:
     """The shortest decimal text that reads back as the float32 nearest to `value` (finite, within float32)."""
     single = _F32.pack(value)
-    for digits in (6, 7, 8):
-        text = f"{value:.{digits}g}"
-        if _F32.pack(float(text)) == single:
-            return text
-    return f"{value:.9g}"
+    text = f"{value:.7g}"
+    if _F32.pack(float(text)) == single:
+        # where 6 digits suffice, rounding to 7 nearly always shows them; near 9.99 x 10^n it may not
+        shorter = text if len(text) < 8 else f"{value:.6g}"
+        return shorter if _F32.pack(float(shorter)) == single else text
+    text = f"{value:.8g}"
+    return text if _F32.pack(float(text)) == single else f"{value:.9g}"
 
 
 def number_text(value: Number) -> str:
