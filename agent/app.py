@@ -5,7 +5,6 @@ under a virtual clock.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -20,6 +19,7 @@ from metering.status import State, Status
 from metering.topics import Topics
 from wattline import __version__
 from wattline.broker import Broker
+from wattline.cancellation import end
 from wattline.clock import Clock
 from wattline.events import EventLog
 from wattline.service import Notifier, Watchdog
@@ -110,10 +110,10 @@ class _Agent:
             await stop.wait()
             notifier.stopping()
             log.info("agent.stopping")
-            await _cancelled(polls)
+            await end(polls)
             self._spool.seal()
             await self._publisher.stop(_GRACE_S)
-            await _cancelled(helpers)
+            await end(helpers)
 
     async def _look(self) -> None:
         """Tell the service manager how things are, and the watchdog that what is acquired also gets sealed."""
@@ -152,10 +152,3 @@ class _Agent:
             },
             devices=self._plant.inventory,
         )
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel the tasks and return when all have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

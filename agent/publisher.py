@@ -27,6 +27,7 @@ from wattline.broker import (
     PublishRefused,
     Will,
 )
+from wattline.cancellation import end
 from wattline.clock import Clock
 from wattline.events import EventLog
 
@@ -88,8 +89,7 @@ class Publisher:
         try:
             await asyncio.wait({self._sessions})
         finally:
-            self._sessions.cancel()
-            await asyncio.wait({self._sessions})
+            await end([self._sessions])
         if not self._sessions.cancelled():
             self._sessions.result()
 
@@ -101,8 +101,7 @@ class Publisher:
             return
         if self.connected:
             await asyncio.wait({self._sessions}, timeout=grace_s + 2 * _GOODBYE_S)
-        self._sessions.cancel()
-        await asyncio.wait({self._sessions})
+        await end([self._sessions])
 
     async def publish_status(self) -> None:
         """Publish the status now, for example because the inventory changed; nothing while there is no broker."""

@@ -21,6 +21,7 @@ from centre.until_stopped import UntilStopped
 from wattline.broker import Broker
 from wattline.broker_access import ConfiguredBroker
 from wattline.broker_settings import BrokerSettings
+from wattline.cancellation import end
 from wattline.clock import Clock, SystemClock
 from wattline.events import EventLog
 from wattline.mqtt import PahoBroker
@@ -90,8 +91,7 @@ async def run(setup: Setup, *, broker: Broker | None = None, clock: Clock | None
                 notifier.stopping()
                 log.info("centre.stopping")
                 server.should_exit = True
-                for task in running:
-                    task.cancel()
+                await end(running)
     log.info("centre.stopped")
     notifier.close()
 

@@ -18,6 +18,7 @@ from support.sim_broker import SimBroker, not_authorised
 from support.store_contract import EVER, POWER, PRESS, T0, device, status, sweep
 from support.virtual_time import VirtualClock
 from support.virtual_time import run as run_virtually
+from wattline.cancellation import end
 from wattline.events import capture_events
 
 TOPICS = Topics("works", "press-shop")
@@ -269,6 +270,20 @@ def test_the_broker_may_be_away_for_long_and_is_told_once(tmp_path: Path) -> Non
     names = [event["event"] for event in events]
     assert names.count("broker.lost") == 1
     assert names.count("broker.unreachable") == 1
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_stop_in_the_very_moment_the_connection_is_lost_is_heeded(tmp_path: Path, turns: int) -> None:
+    async def check(rig: Rig) -> None:
+        rig.broker.go_down()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert rig._running is not None
+        began = rig.clock.monotonic()
+        await end([rig._running])
+        assert rig.clock.monotonic() - began <= 1.0
+
+    play(tmp_path, check)
 
 
 def test_a_refused_committed_message_does_not_stop_the_intake(tmp_path: Path) -> None:
