@@ -56,8 +56,8 @@ def figures(run: Run) -> dict[str, float]:
         "readings_per_s": polled / online.seconds,
         "cpu_s_per_1000": (online.after.cpu_s - online.before.cpu_s) / polled * 1000,
         "wakeups_per_s": (online.after.switches - online.before.switches) / online.seconds,
-        "rss_mb": last.after.rss_mb,
-        "pss_mb": last.after.pss_mb,
+        "rss_mib": online.after.rss_mib,
+        "pss_mib": online.after.pss_mib,
         "wire_bytes": sum(size for size, _ in carried) / max(1, sum(count for _, count in carried)),
         "flash_bytes": (online.after.written - online.before.written) / polled,
         "jitter_p50_ms": _share(late_ms, 0.5),
@@ -70,6 +70,7 @@ def figures(run: Run) -> dict[str, float]:
     if run.away is not None:
         away = run.away
         kept = sum(away.holds(at) for at in run.asked_ns) * POINTS
+        result["rss_away_mib"] = away.after.rss_mib
         result["flash_bytes_away"] = (away.after.written - away.before.written) / kept
     return result
 
@@ -97,11 +98,12 @@ ROWS = (
     Row(name="readings_per_s", words="readings/s", digits=0),
     Row(name="cpu_s_per_1000", words="CPU s per 1000 readings", digits=5, goal=0.008),
     Row(name="wakeups_per_s", words="wake-ups/s"),
-    Row(name="rss_mb", words="RSS, MB", goal=45),
-    Row(name="pss_mb", words="PSS, MB"),
+    Row(name="rss_mib", words="RSS, MiB", goal=45),
+    Row(name="rss_away_mib", words="  while the centre is away"),
+    Row(name="pss_mib", words="PSS, MiB"),
     Row(name="wire_bytes", words="wire bytes per reading", digits=2),
     Row(name="flash_bytes", words="flash bytes per reading", digits=3),
-    Row(name="flash_bytes_away", words="the same, centre away", digits=2),
+    Row(name="flash_bytes_away", words="  while the centre is away", digits=2),
     Row(name="jitter_p50_ms", words="poll jitter p50, ms", digits=2),
     Row(name="jitter_p99_ms", words="poll jitter p99, ms", digits=2),
     Row(name="jitter_max_ms", words="poll jitter max, ms", digits=2),

@@ -13,8 +13,8 @@ class Sample:
 
     at_ns: int
     cpu_s: float
-    rss_mb: float
-    pss_mb: float
+    rss_mib: float
+    pss_mib: float
     written: int
     switches: int
 
@@ -31,8 +31,8 @@ def look(pid: int) -> Sample:
         at_ns=time.time_ns(),
         # the kernel's clock of the whole process (clock_getcpuclockid): nanoseconds, where stat has ticks of 10 ms
         cpu_s=time.clock_gettime(~pid << 3 | _SCHED),
-        rss_mb=_kilobytes(status["VmRSS"]),
-        pss_mb=_kilobytes(_table(process / "smaps_rollup")["Pss"]),
+        rss_mib=_mebibytes(status["VmRSS"]),
+        pss_mib=_mebibytes(_table(process / "smaps_rollup")["Pss"]),
         written=int(io["write_bytes"]) - int(io["cancelled_write_bytes"]),
         switches=switches,
     )
@@ -43,5 +43,5 @@ def _table(path: Path) -> dict[str, str]:
     return {name: value.strip() for name, _, value in lines if value}
 
 
-def _kilobytes(text: str) -> float:
+def _mebibytes(text: str) -> float:
     return int(text.split(maxsplit=1)[0]) * 1024 / 1e6
