@@ -73,7 +73,8 @@ def test_a_float32_is_written_with_at_most_nine_digits_and_reads_back_as_itself(
     assert _single(float(text)) == value
     digits = len(Decimal(text).normalize().as_tuple().digits)
     assert digits <= 9
-    assert digits == 1 or _single(float(f"{value:.{digits - 1}g}")) != value, "one digit less would do"
+    # a denormal has so few bits that fewer than six digits may do: it gets six all the same
+    assert digits <= 6 or _single(float(f"{value:.{digits - 1}g}")) != value, "one digit less would do"
 
 
 def test_a_float32_is_never_written_as_a_widened_double() -> None:
