@@ -10,11 +10,16 @@ from random import Random
 from typing import Final
 
 from agent.build import Plant
+from agent.figures import status_counters
+from agent.identity import IdentityBook
+from agent.inspector import Inspector
 from agent.plan import GatewayPlan
 from agent.poller import Poller
 from agent.publisher import Publisher
 from agent.spool import Spool
 from agent.spool_disk import Disk
+from agent.wake_ups import WakeUps
+from drivers.modbus.refusal_book import RefusalBook
 from metering.status import State, Status
 from metering.topics import Topics
 from wattline import __version__
@@ -66,7 +71,9 @@ class _Agent:
 
     def __init__(self, plan: GatewayPlan, plant: Plant, ports: Ports, spool: Spool) -> None:
         self._plant, self._ports, self._spool = plant, ports, spool
+        self._inspector = Inspector(plant.plausibility, plant.identities, ports.log)
         self._watchdog = Watchdog(ports.notifier, ports.clock, ports.log)
+        self._wake_ups = WakeUps(ports.clock)
         self._pollers = [self._poller(index) for index in range(len(plant.buses))]
         self._publisher = Publisher(
             spool=spool,
@@ -90,6 +97,9 @@ class _Agent:
             random=self._ports.random,
             log=self._ports.log,
             promise=lambda within_s: self._watchdog.promise(part, within_s),
+            round_trips=planned.bus.round_trips,
+            judge=self._inspector.judge,
+            wake_ups=self._wake_ups,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -118,13 +128,27 @@ class _Agent:
     async def _look(self) -> None:
         """Tell the service manager how things are, and the watchdog that what is acquired also gets sealed."""
         acquired = sealed = -1
+        writable = True
         while True:
             stats = self._spool.stats()
             if stats.acquired == acquired or stats.parcels_sealed != sealed:
                 self._watchdog.promise("spool", _SPOOL_PROMISE_S)
                 acquired, sealed = stats.acquired, stats.parcels_sealed
             self._ports.notifier.status(self.summary())
+            for book in (self._plant.refusals, self._plant.identities):
+                if book.changed:
+                    writable = await self._remember(book, writable)
             await asyncio.sleep(_LOOK_S)
+
+    async def _remember(self, book: RefusalBook | IdentityBook, writable: bool) -> bool:
+        """Write down what the meters refused, or who they are; a disk that fails costs to learn it again."""
+        try:
+            await asyncio.to_thread(book.write, book.text())
+        except OSError as err:
+            if writable:
+                self._ports.log.warning("quarantine.unwritable", error=str(err))
+            return False
+        return True
 
     def summary(self) -> str:
         """One line for the operator."""
@@ -134,7 +158,13 @@ class _Agent:
         broker = "connected" if self._publisher.connected else "away"
         disk = "" if stats.durable else "; DISK FAILS, readings are kept in memory"
         waiting = stats.parcels_pending
-        return f"{devices} devices, {answering} answering; broker {broker}; {waiting} parcels waiting{disk}"
+        shut = self._plant.refusals.quarantined
+        refused = f"; {shut} points refused by their meters, see `wattline check`" if shut else ""
+        busiest = max((poller.figures.use for poller in self._pollers), default=0.0)
+        return (
+            f"{devices} devices, {answering} answering; busiest bus {busiest:.0%}; broker {broker};"
+            f" {waiting} parcels waiting{refused}{disk}"
+        )
 
     def _status(self, state: State) -> Status:
         counters = [poller.counters for poller in self._pollers]
@@ -149,6 +179,13 @@ class _Agent:
                 "silent": sum(each.silent for each in counters),
                 "missed": sum(each.missed for each in counters),
                 "reconnects": sum(each.reconnects for each in counters),
+                "points_quarantined": self._plant.refusals.quarantined,
+                **status_counters(
+                    {
+                        planned.bus.name: poller.figures
+                        for planned, poller in zip(self._plant.buses, self._pollers, strict=True)
+                    }
+                ),
             },
             devices=self._plant.inventory,
         )

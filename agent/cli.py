@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from agent.apart import apart
+from agent.budget import USUAL_REPLY_S, TooMuch
 from agent.plan import GatewayPlan
 from agent.service import serve
 from wattline.clock import SystemClock
+from wattline.errors import ConfigError
 
 DEFAULT: Final = Path("/etc/wattline/agent.yaml")
 
@@ -39,23 +41,40 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("--log", choices=("debug", "info", "warning"), default="info", help="least level of events")
     args = parser.parse_args(argv)
-    return serve(apart(lambda: _plan(args.file)), args.log)
+    try:
+        return serve(apart(lambda: _plan(args.file)), args.log)
+    except TooMuch as err:
+        raise _placed(args.file, err) from err
 
 
 def check(argv: list[str]) -> int:
     """`wattline check`: 0 when the file can be run, 78 by ConfigError."""
     from agent.build import build  # noqa: PLC0415 - the running agent has no use for these two here
-    from agent.report import report, text  # noqa: PLC0415
+    from agent.report import must_fit, report, text  # noqa: PLC0415
 
     parser = _parser(
         "check",
         "Check an agent's settings without touching a meter or the broker, and show which registers would be read"
-        " when, and what would be published.",
+        " when, how much of each bus's time that takes, and what would be published. Exit status 78: the settings are"
+        " wrong, or a bus cannot carry what it is to read.",
     )
     parser.add_argument("--json", action="store_true", help="the same for programs")
+    parser.add_argument(
+        "--reply",
+        type=_milliseconds,
+        metavar="MS",
+        help="how long your meters take to begin a reply, as measured (`wattline read` shows it); then what does not"
+        f" fit with it is refused too. Without it {USUAL_REPLY_S * 1000:.0f} ms are guessed",
+    )
     args = parser.parse_args(argv)
     plan = _plan(args.file)
-    told = report(plan, build(plan, SystemClock()))
+    try:
+        plant = build(plan, SystemClock())
+        if args.reply is not None:
+            must_fit(plant, args.reply)
+    except TooMuch as err:
+        raise _placed(args.file, err) from err
+    told = report(plan, plant, args.reply or USUAL_REPLY_S)
     print(json.dumps(told, indent=2, ensure_ascii=False) if args.json else text(told, colour=sys.stdout.isatty()))
     return 0
 
@@ -65,6 +84,23 @@ def _plan(path: Path) -> GatewayPlan:
     from agent.settings import load  # noqa: PLC0415 - what checks settings is heavy, and the running agent has no use for it
 
     return load(path).plan()
+
+
+def _placed(path: Path, err: TooMuch) -> ConfigError:
+    """The error with file and line of its bus."""
+    from wattline.strict_yaml import load_file  # noqa: PLC0415 - heavy, and needed for a bad end only
+
+    return load_file(path).error(("buses", err.place), str(err))
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        seconds = float(text.removesuffix("ms")) / 1000
+    except ValueError:
+        seconds = -1.0
+    if not 0.0005 <= seconds <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r} must be milliseconds, from 0.5 to 10000")
+    return seconds
 
 
 def _parser(command: str, what: str) -> argparse.ArgumentParser:

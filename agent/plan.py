@@ -7,15 +7,32 @@ a process of their own.
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from drivers.modbus.profile import Profile
+from drivers.modbus.serial_line import SerialLine
 from wattline.broker_access import BrokerAccess
+from wattline.secrets import SecretRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """What a connection carries at most; voltage from a line to neutral. None: not known."""
+
+    power_w: Decimal | None = None
+    current_a: Decimal | None = None
+    voltage_v: Decimal | None = None
+
+
+UNRATED: Final = Rated()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevicePlan:
-    """One meter: `points` are names of points or quantities, None all the profile reads by itself."""
+    """One meter: `points` are names of points or quantities, None all the profile reads by itself.
+
+    `allow_writes`: what the profile writes before reading may be written.
+    """
 
     name: str
     unit: int
@@ -24,15 +41,88 @@ class DevicePlan:
     counters_s: Decimal
     points: tuple[str, ...] | None
     asset: str | None
+    rated: Rated = UNRATED
+    allow_writes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPlan:
+    """A host and a port in the network."""
+
+    host: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpPlan(EndpointPlan):
+    """Modbus TCP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsPlan(EndpointPlan):
+    """Modbus TCP inside TLS. Files in PEM; `name` must stand in the server's certificate, None: the host."""
+
+    ca: SecretRef | None
+    certificate: SecretRef | None
+    key: SecretRef | None
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} (TLS)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UdpPlan(EndpointPlan):
+    """Modbus over UDP."""
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} (UDP)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtuOverTcpPlan(EndpointPlan):
+    """A converter that passes RTU frames on unchanged."""
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} (RTU over TCP)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialPlan:
+    """A serial port; with `rs485` the kernel switches the direction of its transceiver. RTU, or else `ascii`."""
+
+    port: Path
+    line: SerialLine
+    rs485: bool
+    ascii: bool = False
+
+    def read_s(self, registers: int) -> float:
+        """Seconds a read of `registers` takes at least."""
+        return (2 if self.ascii else 1) * self.line.read_s(registers)
+
+    def __str__(self) -> str:
+        return f"{self.port} ({self.line}{', ASCII' if self.ascii else ''})"
+
+
+LinkPlan = TcpPlan | TlsPlan | UdpPlan | RtuOverTcpPlan | SerialPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusPlan:
-    """One TCP connection and the devices behind it."""
+    """One connection or serial port and the devices behind it.
+
+    `timeout_s` is how long a server may take for a whole answer, or a meter on a serial line to begin its own.
+    """
 
     name: str
-    host: str
-    port: int
+    over: LinkPlan
     timeout_s: float
     gap_s: float
     devices: tuple[DevicePlan, ...]

@@ -1,8 +1,9 @@
 """The poller of one bus: takes turns from the schedule, reads, and hands each sweep on. One task, `poll:<bus>`.
 
 Every due time gives a sweep: values, or the fault that says why there are none. A device that does not answer is left
-alone for 1 s to 60 s; then one probe at a time, after all others have been read and only for the time they leave free.
-A lost connection is made again at once; when that fails, with growing and jittered delay.
+alone for 1 s to 10 s; then one probe at a time, after all others have been read and only for the time they leave free.
+On a bus that has no free time a short probe is forced now and then. A lost connection is made again at once; when that
+fails, with growing and jittered delay.
 """
 
 import asyncio
@@ -11,17 +12,25 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from agent.health import BusCounters, DeviceHealth, delay_s
+from agent.figures import BusFigures, figures
+from agent.health import BUSY, FIRST_DELAY_S, LONGEST_LINK_DELAY_S, BusCounters, DeviceHealth, delay_s
+from agent.news import FaultNews
 from agent.schedule import NS, PollGroup, Schedule, Turn, missed_groups
+from agent.wake_ups import WakeUps
 from drivers.base import Bus, Device, DeviceSilent, LinkDown, Reader
+from drivers.round_trips import RoundTrips
 from metering.faults import ALL_POINTS, Fault
+from metering.quantities import IDENTITY
 from metering.sweep import Sweep
 from wattline.clock import Clock
 from wattline.events import EventLog
 
-_NAP_S: Final = 10.0  # a wall clock that is set is noticed within this
 _LEAST_BOX_S: Final = 0.25  # a probe gets this much even on a full bus, or a device on it could never come back
+_PATIENCE_S: Final = 2.0  # so long a probe waits for free time before it is forced
+_FORCED_EVERY_S: Final = 6.0  # with the least box: at most 4 % of a full bus
 _PROMISE_S: Final = 120.0
+_FIGURES_S: Final = 3600.0
+_NAMED_POINTS: Final = 6
 
 Sink = Callable[[Sweep], None]
 
@@ -56,8 +65,15 @@ class Poller:
         random: Random,
         log: EventLog,
         promise: Callable[[float], None] = lambda _: None,
+        round_trips: RoundTrips | None = None,
+        judge: Callable[[Sweep], Sweep] = lambda sweep: sweep,
+        wake_ups: WakeUps | None = None,
     ) -> None:
-        """`sink` takes each sweep and must not block; `promise(s)` is told that work was done and will be within s."""
+        """`sink` takes each sweep and must not block; `promise(s)` is told that work was done and will be within s.
+
+        `round_trips` are those of the bus, where it measures them; `judge` marks what it does not believe of a sweep.
+        Pollers that share `wake_ups` ask their devices together.
+        """
         self.counters = BusCounters()
         self.link_up = False
         self._bus = bus
@@ -67,13 +83,28 @@ class Poller:
         self._random = random
         self._log = log.bind(bus=bus.name)
         self._promise = promise
+        self._round_trips = round_trips or RoundTrips()
+        self._judge = judge
+        self._wake_ups = wake_ups or WakeUps(clock)
         self._health = [DeviceHealth() for _ in self._devices]
+        self._news = [FaultNews() for _ in self._devices]
         intervals = [[group.interval_ns for group in polled.groups] for polled in self._devices]
         self._schedule = Schedule(intervals, clock.now_ns())
+        for device in range(len(self._devices)):
+            self._identify(device)
         self._pending: Turn | None = None
         self._probes: list[Turn] = []
         self._link_failures = 0
         self._all_silent = False
+        self._forced_at = float("-inf")
+        self._figures_from = clock.monotonic()
+        self._busy_before_s = 0.0
+
+    @property
+    def figures(self) -> BusFigures:
+        """Use, round trips and faults, since the last hourly event or the start."""
+        elapsed_s = self._clock.monotonic() - self._figures_from
+        return figures(self.counters, self._busy_before_s, elapsed_s, self._round_trips)
 
     @property
     def answering(self) -> int:
@@ -92,6 +123,8 @@ class Poller:
     async def _serve(self) -> None:
         """Take turns while the connection lives; raises LinkDown."""
         while True:
+            if self._probes and self._starving():
+                await self._probe()
             turn, self._pending = self._pending or self._schedule.take(self._clock.now_ns()), None
             if turn is not None:
                 await self._take(turn)
@@ -100,12 +133,20 @@ class Poller:
             else:
                 await self._until(self._schedule.next_due(self._clock.now_ns()))
 
+    def _starving(self) -> bool:
+        """True when a probe has found no free time for long, and the last forced one is long enough ago."""
+        now = self._clock.monotonic()
+        if now < self._forced_at + _FORCED_EVERY_S:
+            return False
+        if now < min(self._health[turn.device].probe_at for turn in self._probes) + _PATIENCE_S:
+            return False
+        self._forced_at = now
+        return True
+
     async def _until(self, due_ns: int) -> None:
-        """Sleep until `due_ns`, or a nap only: the schedule is asked again, for the clock may have been set."""
+        """Sleep until `due_ns`, or a nap only: the schedule is asked again."""
         self._promise(_PROMISE_S)
-        left_s = (due_ns - self._clock.now_ns()) / NS
-        if left_s > 0:
-            await asyncio.sleep(min(left_s, _NAP_S))
+        await self._wake_ups.sleep(due_ns)
 
     async def _take(self, turn: Turn) -> None:
         self._explain_missed(turn)
@@ -119,18 +160,20 @@ class Poller:
             self._retry(turn, health.probe_at - self._clock.monotonic())
 
     async def _probe(self) -> None:
-        """Ask one device in back-off, the one that waits longest; the others wait for their next turn."""
+        """Ask one device in back-off, the one that waits longest; the others soon after."""
         self._probes.sort(key=lambda turn: self._health[turn.device].probe_at)
         turn, *rest = self._probes
         self._probes = []
         for other in rest:
             self._absent(other, Fault.BACKOFF)
+            if other.device != turn.device:
+                self._retry(other, FIRST_DELAY_S)
         if all(health.failures for health in self._health):
             await self._read(turn)  # there is nobody to be late for, and only a full time-out shows a dead connection
             return
         now_ns = self._clock.now_ns()
         free_s = (self._schedule.next_due(now_ns) - now_ns) / NS
-        await self._read(turn, max(free_s, _LEAST_BOX_S))
+        await self._read(turn, max(free_s, _LEAST_BOX_S, 1.5 * self._health[turn.device].took_s))
 
     async def _read(self, turn: Turn, box_s: float | None = None) -> None:
         """Read one device and hand its sweep on; raises LinkDown with the turn kept for when the link is back."""
@@ -138,9 +181,13 @@ class Poller:
         if turn.due_ns is not None:
             late_s = (self._clock.now_ns() - turn.due_ns) / NS
             self.counters.late_max_s = max(self.counters.late_max_s, late_s)
+        began = self._clock.monotonic()
         try:
-            async with asyncio.timeout(box_s):
-                sweep = await reader.read()
+            if box_s is None:
+                sweep = self._judge(await reader.read())
+            else:
+                async with asyncio.timeout(box_s):
+                    sweep = self._judge(await reader.read())
         except LinkDown:
             self._pending = replace(turn, missed=())
             raise
@@ -151,12 +198,51 @@ class Poller:
                 raise
             self._silent(turn, Fault.TIMEOUT, f"no answer in the {box_s:.2f} s the other devices leave free")
         else:
-            self.counters.sweeps += 1
-            self._sink(sweep)
-            if self._health[turn.device].failures:
-                self._back(turn.device)
+            self._answered(turn, sweep, self._clock.monotonic() - began)
+        finally:
+            self.counters.busy_s += self._clock.monotonic() - began
         self._link_works()
         self._promise(_PROMISE_S)
+        if self._clock.monotonic() - self._figures_from >= _FIGURES_S:
+            self._tell_figures()
+
+    def _answered(self, turn: Turn, sweep: Sweep, took_s: float) -> None:
+        health = self._health[turn.device]
+        self.counters.sweeps += 1
+        health.took_s = took_s
+        self._hand_on(sweep)
+        if sweep.faults or self._news[turn.device].faulty:
+            self._tell_faults(turn.device, sweep)
+        if health.busy or (sweep.faults and not BUSY.isdisjoint(sweep.faults.values())):
+            self._ask_busy_again(turn, sweep)
+        if health.failures:
+            self._back(turn.device)
+
+    def _hand_on(self, sweep: Sweep) -> None:
+        if sweep.faults:
+            self.counters.faults.update(sweep.faults.values())
+        self._sink(sweep)
+
+    def _tell_faults(self, device: int, sweep: Sweep) -> None:
+        log = self._log.bind(device=sweep.device)
+        news, fine = self._news[device].swept(sweep.values.keys(), sweep.faults, self._clock.monotonic())
+        for fault, points in news.items():
+            log.warning("points.faulty", fault=fault, count=len(points), points=", ".join(points[:_NAMED_POINTS]))
+        if fine:
+            log.info("points.fine")
+
+    def _ask_busy_again(self, turn: Turn, sweep: Sweep) -> None:
+        """A meter that is busy now may not be in a second; a slow group must not wait for its next due time."""
+        groups = self._devices[turn.device].groups
+        busy = tuple(n for n in turn.groups if any(sweep.faults.get(point) in BUSY for point in groups[n].points))
+        after_s = self._health[turn.device].heard(turn.groups, busy)
+        if after_s is not None:
+            self._retry(replace(turn, groups=busy, missed=()), after_s)
+
+    def _tell_figures(self) -> None:
+        told = self.figures
+        self._log.info("bus.figures", **told.fields())
+        self._figures_from, self._busy_before_s = self._clock.monotonic(), self.counters.busy_s
 
     def _silent(self, turn: Turn, fault: Fault, why: str) -> None:
         health = self._health[turn.device]
@@ -169,7 +255,7 @@ class Poller:
         if len(self._health) > 1 and all(each.failures for each in self._health):
             if not self._all_silent:
                 self._all_silent = True
-                self._log.warning("bus.silent", devices=len(self._health), error=why)
+                self._log.warning("bus.silent", devices=len(self._health), fault=fault, error=why)
         else:
             health.announced = True
             self._log.warning("device.silent", device=self._name(turn), fault=fault, error=why)
@@ -183,6 +269,13 @@ class Poller:
             after_s = round(self._clock.monotonic() - health.failing_since, 1)
             self._log.info("device.back", device=self._devices[device].device.name, after_s=after_s)
         health.answered()
+        self._identify(device)
+
+    def _identify(self, device: int) -> None:
+        """Ask soon who answers: a meter is swapped while it is silent, or while the gateway is off."""
+        groups = tuple(n for n, group in enumerate(self._devices[device].groups) if group.points == (IDENTITY,))
+        if groups:
+            self._schedule.retry(Turn(device=device, groups=groups, due_ns=None), self._clock.now_ns())
 
     def _link_works(self) -> None:
         if self._link_failures:
@@ -200,7 +293,7 @@ class Poller:
         if self.link_up or self._link_failures == 1:
             self.link_up = False
             self._log.warning("bus.down", error=str(err))
-        delay = delay_s(self._link_failures) * self._random.uniform(0.5, 1.0)
+        delay = min(delay_s(self._link_failures), LONGEST_LINK_DELAY_S) * self._random.uniform(0.5, 1.0)
         again_at = self._clock.monotonic() + delay
         waiting = [*self._probes, *([self._pending] if self._pending else [])]
         self._probes, self._pending = [], None
@@ -235,7 +328,7 @@ class Poller:
             faults = {ALL_POINTS: fault}
         else:
             faults = {point: fault for group in groups for point in polled.groups[group].points}
-        self._sink(Sweep(device=polled.device.name, taken_at=at_ns, values={}, faults=faults))
+        self._hand_on(Sweep(device=polled.device.name, taken_at=at_ns, values={}, faults=faults))
 
     def _name(self, turn: Turn) -> str:
         return self._devices[turn.device].device.name

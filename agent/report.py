@@ -5,10 +5,12 @@ from decimal import Decimal
 from textwrap import wrap
 from typing import Any, Final
 
+from agent.budget import Budget, TooMuch, budget
 from agent.build import PlannedBus, Plant
 from agent.plan import BusPlan, DevicePlan, GatewayPlan
 from agent.poller import PolledDevice
 from agent.schedule import NS
+from drivers.modbus.refusals import advice
 from metering.sweep import DeviceInfo
 from metering.topics import Topics
 from wattline.units import duration_text
@@ -17,8 +19,17 @@ _WIDTH: Final = 100
 _BUSY: Final = 0.8
 
 
-def report(plan: GatewayPlan, plant: Plant) -> dict[str, Any]:
-    """The whole plan as JSON's types."""
+def must_fit(plant: Plant, reply_s: float) -> None:
+    """Raise TooMuch for the first bus that cannot carry its plan when its meters take `reply_s` to begin a reply."""
+    for place, planned in enumerate(plant.buses):
+        needed = budget(planned.loads, reply_s)
+        if needed.usual > 1.0:
+            why = needed.refusal(needed.usual, f"if each reply takes {reply_s * 1000:g} ms to begin")
+            raise TooMuch(f"bus {planned.bus.name}: {why}", place)
+
+
+def report(plan: GatewayPlan, plant: Plant, reply_s: float) -> dict[str, Any]:
+    """The whole plan as JSON's types; `reply_s` is how long a meter takes to begin a reply."""
     topics = Topics(plan.site, plan.gateway)
     infos = {info.name: info for info in plant.inventory}
     devices = {device.name: device for bus in plan.buses for device in bus.devices}
@@ -29,12 +40,17 @@ def report(plan: GatewayPlan, plant: Plant) -> dict[str, Any]:
         "released_by": plan.release,
         "publishes": {"readings": topics.readings, "status": topics.status},
         "listens": topics.committed if plan.release == "store" else None,
-        "warnings": list(_warnings(plan, plant)),
+        "reply_s": reply_s,
+        "warnings": list(_warnings(plan, plant, reply_s)),
         "buses": [
             _bus(
                 planned,
                 bus,
-                [_device(polled, infos[polled.device.name], devices[polled.device.name]) for polled in planned.devices],
+                budget(planned.loads, reply_s),
+                [
+                    _device(polled, infos[polled.device.name], devices[polled.device.name], plant)
+                    for polled in planned.devices
+                ],
             )
             for bus, planned in zip(plan.buses, plant.buses, strict=True)
         ],
@@ -47,27 +63,35 @@ def report(plan: GatewayPlan, plant: Plant) -> dict[str, Any]:
     }
 
 
-def _warnings(plan: GatewayPlan, plant: Plant) -> Iterator[str]:
+def _warnings(plan: GatewayPlan, plant: Plant, reply_s: float) -> Iterator[str]:
     if plan.broker.exposed:
         yield f"{plan.broker.url}: readings leave this host unencrypted; use mqtts://"
-    for planned in plant.buses:
-        if planned.budget.usual > _BUSY:
-            yield f"bus {planned.bus.name}: is likely too slow for its plan, see its time"
+    for bus, planned in zip(plan.buses, plant.buses, strict=True):
+        for device in bus.devices:
+            for each in advice(device.profile, plant.refusals.page(device.name, device.profile)):
+                yield f"{device.name}: {each}"
+            if device.allow_writes and (names := [one.name for one in device.profile.settings if one.write]):
+                yield f"{device.name}: writes are allowed, {', '.join(names)}: see profile {device.profile.id}"
+        needed = budget(planned.loads, reply_s)
+        if needed.usual > _BUSY:
+            likely = "does not fit" if needed.usual > 1.0 else "leaves little room for silent meters"
+            yield f"bus {planned.bus.name}: {needed.needs(needed.usual)} {likely}; {needed.way_out}"
 
 
-def _bus(planned: PlannedBus, plan: BusPlan, devices: list[dict[str, Any]]) -> dict[str, Any]:
-    budget = planned.budget
+def _bus(planned: PlannedBus, plan: BusPlan, needed: Budget, devices: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": planned.bus.name,
-        "address": f"[{plan.host}]:{plan.port}" if ":" in plan.host else f"{plan.host}:{plan.port}",
-        "rush_s": round(budget.rush_s, 3),
-        "shortest_interval_s": budget.shortest_s,
-        "usual_share": round(budget.usual, 4),
+        "address": str(plan.over),
+        "needs": needed.needs(needed.usual),
+        "rush_s": round(needed.rush_s, 3),
+        "shortest_interval_s": needed.shortest_s,
+        "usual_share": round(needed.usual, 4),
         "devices": devices,
     }
 
 
-def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan) -> dict[str, Any]:
+def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan, plant: Plant) -> dict[str, Any]:
+    verified = {point.name: point.verified for point in plan.profile.select([point.name for point in info.points])}
     return {
         "name": info.name,
         "unit": plan.unit,
@@ -87,10 +111,11 @@ def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan) -> dict[st
                 "name": point.name,
                 "unit": point.unit,
                 "kind": point.kind.value,
-                "verified": plan.profile.points[point.name].verified,
+                "verified": verified[point.name],
             }
             for point in info.points
         ],
+        "quarantined": sorted(plant.refusals.page(plan.name, plan.profile).points),
     }
 
 
@@ -114,8 +139,8 @@ def _lines(plan: Mapping[str, Any], head: Callable[[str], str]) -> Iterator[str]
         yield ""
         yield head(f"bus {bus['name']} at {bus['address']}")
         yield (
-            f"time: about {bus['rush_s']:.2f} s when all are due, shortest interval {bus['shortest_interval_s']:g} s,"
-            f" busy {bus['usual_share']:.0%} (if each reply takes 20 ms)"
+            f"needs {bus['needs']} ({bus['usual_share']:.0%}) if each reply takes {plan['reply_s'] * 1000:g} ms to"
+            f" begin; about {bus['rush_s']:.2f} s when all are due at once"
         )
         yield from _table(bus["devices"])
     yield from _points(plan, head)
@@ -125,14 +150,30 @@ def _lines(plan: Mapping[str, Any], head: Callable[[str], str]) -> Iterator[str]
 
 
 def _table(devices: list[Mapping[str, Any]]) -> Iterator[str]:
-    rows: list[tuple[str, ...]] = [("device", "unit", "profile", "every", "points", "registers", "requests")]
+    rows: list[tuple[str, ...]] = [
+        ("device", "unit", "profile", "every", "points", "unverified", "requests", "registers", "reads")
+    ]
     for device in devices:
         for place, poll in enumerate(device["polls"]):
             who = (device["name"], str(device["unit"]), device["profile"]) if place == 0 else ("", "", "")
-            rows.append((*who, poll["every"], str(poll["points"]), str(poll["registers"]), ", ".join(poll["requests"])))
+            unverified = sum(not point["verified"] for point in device["points"]) if place == 0 else 0
+            rows.append(
+                (
+                    *who,
+                    poll["every"],
+                    str(poll["points"]),
+                    str(unverified or ""),
+                    str(len(poll["requests"])),
+                    str(poll["registers"]),
+                    ", ".join(poll["requests"]),
+                )
+            )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    for device in devices:
+        if device["quarantined"]:
+            yield f"  {device['name']}: in quarantine, the meter refused them: {', '.join(device['quarantined'])}"
 
 
 def _points(plan: Mapping[str, Any], head: Callable[[str], str]) -> Iterator[str]:

@@ -11,10 +11,11 @@ from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from metering.quantities import Kind
+from metering.quantities import IDENTITY, Kind
 from metering.sweep import PointInfo
 
 NS: Final = 1_000_000_000
+IDENTITY_S: Final = Decimal(900)
 MAX_MISSED: Final = 60
 """Of the boundaries one late turn has missed, so many are named; a longer gap is a stopped process or a set clock."""
 
@@ -28,10 +29,13 @@ class PollGroup:
 
 
 def poll_groups(points: Iterable[PointInfo], *, gauges_s: Decimal, counters_s: Decimal) -> tuple[PollGroup, ...]:
-    """The groups of a device, shortest interval first: gauges, and what only moves slowly (counters and states)."""
+    """The groups of a device, shortest interval first: gauges, what only moves slowly (counters and states), and the
+    identity of the meter, which is read when it may have changed besides."""
     by_interval: dict[int, list[str]] = {}
     for point in points:
         seconds = gauges_s if point.kind is Kind.GAUGE else counters_s
+        if point.name == IDENTITY:
+            seconds = max(seconds, IDENTITY_S)
         by_interval.setdefault(int(seconds * NS), []).append(point.name)
     return tuple(PollGroup(interval_ns=ns, points=tuple(names)) for ns, names in sorted(by_interval.items()))
 

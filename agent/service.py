@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 from random import Random
+from typing import Final
 
 from agent.app import Ports, run_agent
 from agent.build import build
@@ -14,6 +15,9 @@ from wattline.broker_access import ConfiguredBroker
 from wattline.clock import SystemClock
 from wattline.events import EventLog, start_logging
 from wattline.service import Notifier
+
+_GARBAGE: Final = 20_000
+"""New objects until the collector looks again: the sweeps of one second, which need no collector, stay below."""
 
 
 def serve(plan: GatewayPlan, level: str) -> int:
@@ -47,4 +51,5 @@ async def _serve(plan: GatewayPlan) -> None:
     # what start-up made stays: the collector need not walk through it for ever
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     await run_agent(plan, plant, ports, stop)

@@ -1,15 +1,15 @@
 """The agent's settings: one YAML file plus the environment, checked to the last name before anything is opened."""
 
-import ipaddress
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from agent.plan import BusPlan, DevicePlan, GatewayPlan, SpoolPlan
+from agent.link_settings import Endpoint, Model, SerialSettings, TlsSettings, split
+from agent.plan import BusPlan, DevicePlan, GatewayPlan, LinkPlan, RtuOverTcpPlan, SpoolPlan, TcpPlan, UdpPlan
+from agent.rated_settings import RatedSettings
 from drivers.modbus import catalogue
 from drivers.modbus.profile import Profile
 from metering.lineprotocol import check_name
@@ -19,12 +19,13 @@ from wattline.settings_file import FileSettings, load_settings
 from wattline.strict_yaml import Document, KeyPath
 from wattline.units import Duration, Size, duration_text, parse_duration
 
+_NETWORK_TIMEOUT: Final = Decimal(1)
+_SERIAL_TIMEOUT: Final = Decimal("0.2")
+_SERIAL_UNITS: Final = range(1, 248)  # 0 is for all, and answered by none; the rest are reserved
 _SHORTEST: Final = Decimal("0.1")
 _QUARTER: Final = Decimal(900)
 _DAY: Final = Decimal(86400)
 _MIB: Final = 1024 * 1024
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-_FORM: Final = "must be HOST:PORT, such as 10.0.0.20:502 or [fe80::1]:502"
 
 T = TypeVar("T")
 
@@ -48,12 +49,6 @@ def _seconds(value: object) -> Decimal:
 
 
 Interval = Annotated[Decimal, BeforeValidator(_seconds), AfterValidator(_interval)]
-
-
-class Model(BaseModel):
-    """Base of the parts: nothing unknown, nothing changed later, no input in a message."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Every(Model):
@@ -91,40 +86,49 @@ class DeviceSettings(Model):
     """Place in the plant, free text with `/` between levels: utilities/boiler."""
     points: Annotated[tuple[str, ...], AfterValidator(_some)] | None = None
     """Names of points or of quantities; None: all that the profile reads by itself."""
-
-
-def _endpoint(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise ValueError(_FORM)
-    if host.startswith("[") and host.endswith("]"):
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError as err:
-            raise ValueError(_FORM) from err
-    elif not _HOST.fullmatch(host):
-        raise ValueError(_FORM)
-    return text
+    allow_writes: Annotated[bool, Field(strict=True)] = False
+    """True: the settings that the profile names under before_reading are written where they differ."""
+    rated: RatedSettings = RatedSettings()
+    """What its connection carries at most, so that impossible values are marked: {power: 250 kW, current: 400 A}."""
 
 
 class BusSettings(Model):
-    """One medium that carries one request at a time: here a TCP connection to a meter or gateway."""
+    """One medium that carries one request at a time: an endpoint in the network, or a serial port."""
 
     name: Name
-    tcp: Annotated[str, AfterValidator(_endpoint)]
-    timeout: Annotated[Duration, Field(ge=Decimal("0.05"), le=Decimal(30))] = Decimal(1)
-    """How long one request waits for its reply."""
+    tcp: Endpoint | None = None
+    tls: TlsSettings | None = None
+    udp: Endpoint | None = None
+    rtu_over_tcp: Endpoint | None = None
+    """A converter that passes RTU frames on unchanged; one that speaks Modbus TCP is `tcp`."""
+    serial: SerialSettings | None = None
+    timeout: Annotated[Duration, Field(ge=Decimal("0.05"), le=Decimal(30))] | None = None
+    """How long one request waits for its reply (1s), on a serial line for the first byte of it (200ms)."""
     gap: Annotated[Duration, Field(le=Decimal(5))] = Decimal(0)
     """Pause between two requests, for gateways that need one."""
     devices: Annotated[tuple[DeviceSettings, ...], AfterValidator(_some)]
 
-    @property
-    def host(self) -> str:
-        return self.tcp.rpartition(":")[0].strip("[]")
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = (self.tcp, self.tls, self.udp, self.rtu_over_tcp, self.serial)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError(
+                "needs one of tcp: 10.0.0.20:502, serial: {port: /dev/serial/by-id/..., line: 9600 8N1},"
+                " rtu_over_tcp: 10.0.0.21:4001, tls: {address: 10.0.0.22, ...} and udp: 10.0.0.23:502"
+            )
+        return self
 
     @property
-    def port(self) -> int:
-        return int(self.tcp.rpartition(":")[2])
+    def over(self) -> LinkPlan:
+        if self.serial is not None:
+            return self.serial.plan()
+        if self.tls is not None:
+            return self.tls.plan()
+        for kind, endpoint in ((TcpPlan, self.tcp), (UdpPlan, self.udp), (RtuOverTcpPlan, self.rtu_over_tcp)):
+            if endpoint is not None:
+                host, port = split(endpoint)
+                return kind(host=host, port=port)
+        raise AssertionError("checked above")
 
 
 class SpoolSettings(Model):
@@ -175,9 +179,8 @@ class AgentSettings(FileSettings):
     def _bus_plan(self, bus: BusSettings) -> BusPlan:
         return BusPlan(
             name=bus.name,
-            host=bus.host,
-            port=bus.port,
-            timeout_s=float(bus.timeout),
+            over=bus.over,
+            timeout_s=float(bus.timeout or (_SERIAL_TIMEOUT if bus.serial else _NETWORK_TIMEOUT)),
             gap_s=float(bus.gap),
             devices=tuple(
                 DevicePlan(
@@ -188,6 +191,8 @@ class AgentSettings(FileSettings):
                     counters_s=device.every.counters,
                     points=device.points,
                     asset=device.asset,
+                    rated=device.rated.plan(),
+                    allow_writes=device.allow_writes,
                 )
                 for device in bus.devices
             ),
@@ -211,14 +216,20 @@ def load(path: Path) -> AgentSettings:
 def _mistakes(settings: AgentSettings, document: Document) -> Iterator[str]:
     buses: dict[object, KeyPath] = {}
     devices: dict[object, KeyPath] = {}
+    ports: dict[object, KeyPath] = {}
     for b, bus in enumerate(settings.buses):
         yield from _twice(buses, bus.name, ("buses", b, "name"), document, "bus")
+        if bus.serial is not None:
+            yield from _twice(ports, bus.serial.port, ("buses", b, "serial", "port"), document, "port")
         units: dict[object, KeyPath] = {}
         for d, device in enumerate(bus.devices):
             at: KeyPath = ("buses", b, "devices", d)
             yield from _twice(devices, device.name, (*at, "name"), document, "device")
             yield from _twice(units, device.unit, (*at, "unit"), document, f"bus {bus.name}: unit")
+            if (bus.serial or bus.rtu_over_tcp) and device.unit not in _SERIAL_UNITS:
+                yield str(document.error((*at, "unit"), "a unit on a serial line is 1 to 247"))
             yield from _profile_mistakes(settings, device, at, document)
+            yield from _write_mistakes(settings, bus, device, at, document)
 
 
 def _twice(seen: dict[object, KeyPath], key: object, at: KeyPath, document: Document, what: str) -> Iterator[str]:
@@ -245,3 +256,30 @@ def _profile_mistakes(
         yield str(err)
     except ValueError as err:
         yield str(document.error((*at, "points"), str(err)))
+
+
+def _write_mistakes(
+    settings: AgentSettings, bus: BusSettings, device: DeviceSettings, at: KeyPath, document: Document
+) -> Iterator[str]:
+    """What a profile writes before reading needs the operator's word, and a link that writes."""
+    try:
+        profile = settings.profile(device)
+    except ConfigError:
+        return  # told already
+    if not profile.writes:
+        return
+    what = ", ".join(
+        f"{setting.value} to {setting.name} (holding register {profile.points[setting.name].address})"
+        for setting in profile.writes
+    )
+    if not device.allow_writes:
+        yield str(
+            document.error(
+                (*at, "profile"),
+                f"{profile.id} writes {what} before reading, when it reads otherwise: allow_writes: true allows it",
+            )
+        )
+    elif bus.serial is not None or bus.rtu_over_tcp is not None:
+        yield str(
+            document.error((*at, "allow_writes"), f"{profile.id} writes {what}: only over Modbus TCP, TLS or UDP")
+        )

@@ -30,6 +30,7 @@ class Window:
 class Run:
     """All that one run left behind; times in UTC ns."""
 
+    meters: int
     started_ns: int
     online: Window
     away: Window | None
@@ -63,6 +64,8 @@ def figures(run: Run) -> dict[str, float]:
         "jitter_p50_ms": _share(late_ms, 0.5),
         "jitter_p99_ms": _share(late_ms, 0.99),
         "jitter_max_ms": late_ms[-1],
+        "drift_ms": _drift_ms(asked),
+        "requests": len(asked) / (run.meters * round(online.seconds)),
         "first_reading_s": (run.messages[0][0] - run.started_ns) / NS,
         "lost": sum(whole.holds(at) for at in run.asked_ns) * POINTS - stored,
         "duplicates": run.duplicates,
@@ -80,53 +83,73 @@ def _lateness_ms(at_ns: int) -> float:
     return abs((at_ns + NS // 2) % NS - NS // 2) / 1e6
 
 
+def _drift_ms(asked: Sequence[int]) -> float:
+    """Milliseconds by which the requests got later: the median of the last tenth less that of the first."""
+    late = [((at + NS // 2) % NS - NS // 2) / 1e6 for at in sorted(asked)]
+    tenth = max(1, len(late) // 10)
+    return _share(sorted(late[-tenth:]), 0.5) - _share(sorted(late[:tenth]), 0.5)
+
+
 def _share(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table; `goal` holds for the plant of 10 meters."""
+    """One line of the table; `goal` holds for the plant of 10 meters, `goal_100` for that of 100."""
 
     name: str
     words: str
     digits: int = 1
     goal: float | None = None
+    goal_100: float | None = None
 
 
 ROWS = (
     Row(name="readings_per_s", words="readings/s", digits=0),
-    Row(name="cpu_s_per_1000", words="CPU s per 1000 readings", digits=5, goal=0.008),
+    Row(name="cpu_s_per_1000", words="CPU s per 1000 readings", digits=5, goal=0.008, goal_100=0.003),
     Row(name="wakeups_per_s", words="wake-ups/s"),
-    Row(name="rss_mib", words="RSS, MiB", goal=45),
+    Row(name="rss_mib", words="RSS, MiB", goal=45, goal_100=45),
     Row(name="rss_away_mib", words="  while the centre is away"),
     Row(name="pss_mib", words="PSS, MiB"),
     Row(name="wire_bytes", words="wire bytes per reading", digits=2),
     Row(name="flash_bytes", words="flash bytes per reading", digits=3),
     Row(name="flash_bytes_away", words="  while the centre is away", digits=2),
     Row(name="jitter_p50_ms", words="poll jitter p50, ms", digits=2),
-    Row(name="jitter_p99_ms", words="poll jitter p99, ms", digits=2),
+    Row(name="jitter_p99_ms", words="poll jitter p99, ms", digits=2, goal_100=5),
     Row(name="jitter_max_ms", words="poll jitter max, ms", digits=2),
+    Row(name="drift_ms", words="drift over the window, ms", digits=2),
+    Row(name="requests", words="requests, meter and cycle", digits=3, goal=1, goal_100=1),
     Row(name="first_reading_s", words="start to first parcel, s"),
-    Row(name="lost", words="lost readings", digits=0, goal=0),
+    Row(name="lost", words="lost readings", digits=0, goal=0, goal_100=0),
     Row(name="duplicates", words="parcels' sweeps seen twice", digits=0),
 )
 _DECODE_GOALS = {"bench-meter": 80.0}
+_READ_GOAL = 2.5
 
 
-def table(runs: Mapping[int, Figures], decode_ns: Mapping[str, float]) -> str:
-    """Everything for people; `runs` by number of meters, `decode_ns` by profile."""
+def table(runs: Mapping[int, Figures], decode_ns: Mapping[str, float], read_us: Mapping[str, float]) -> str:
+    """Everything for people; `runs` by number of meters, `decode_ns` by profile, `read_us` by who reads."""
     heads = [f"{meters} x {POINTS}" for meters in runs]
-    lines = [f"{'agent, polled every second':<28}{''.join(f'{head:>12}' for head in heads)}{'goal, 10 x 40':>16}"]
+    goals = f"{'goal, 10 x 40':>18}{'goal, 100 x 40':>18}"
+    lines = [f"{'agent, polled every second':<28}{''.join(f'{head:>12}' for head in heads)}{goals}"]
     for row in ROWS:
         cells = "".join(
             f"{run[row.name]:>12.{row.digits}f}" if row.name in run else f"{'-':>12}" for run in runs.values()
         )
-        lines.append(f"{row.words:<28}{cells}{_goal(row.goal, runs.get(10, {}).get(row.name)):>16}")
+        goals = "".join(
+            f"{_goal(goal, runs.get(meters, {}).get(row.name)):>18}"
+            for meters, goal in ((10, row.goal), (100, row.goal_100))
+        )
+        lines.append(f"{row.words:<28}{cells}{goals}".rstrip())
     lines += ["", "decode, ns per value"]
     lines += [
         f"  {profile:<26}{ns:>12.1f}{_goal(_DECODE_GOALS.get(profile), ns):>16}" for profile, ns in decode_ns.items()
     ]
+    ratio = read_us["ours"] / read_us["libmodbus"]
+    lines += ["", "one TCP read of 60 registers, us of CPU"]
+    lines += [f"  {who:<26}{us:>12.1f}" for who, us in read_us.items()]
+    lines += [f"  {'times libmodbus':<26}{ratio:>12.2f}{_goal(_READ_GOAL, ratio):>16}"]
     return "\n".join(lines)
 
 

@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE))  # -P and PYTHONSAFEPATH leave it out
 
 from decode import decode_ns_per_value  # noqa: E402
 from figures import Run, Window, figures, table  # noqa: E402
+from libmodbus import cpu_us_per_read  # noqa: E402
 from probe import look  # noqa: E402
 
 NS = 1_000_000_000
@@ -42,12 +43,13 @@ def main() -> int:
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(everywhere)})
     decode_ns = decode_ns_per_value()
+    read_us = cpu_us_per_read()
     os.sched_setaffinity(0, everywhere)
     runs = {meters: figures(measure(meters, args)) for meters in args.meters}
     if args.json:
-        print(json.dumps({"runs": runs, "decode_ns": decode_ns}, indent=1))
+        print(json.dumps({"runs": runs, "decode_ns": decode_ns, "read_us": read_us}, indent=1))
     else:
-        print(table(runs, decode_ns))
+        print(table(runs, decode_ns, read_us))
     return 1 if any(run["lost"] for run in runs.values()) else 0
 
 
@@ -101,6 +103,7 @@ def measure(meters: int, args: argparse.Namespace) -> Run:
         _stop(plant)
         seen = json.loads(record.read_text())
         return Run(
+            meters=meters,
             started_ns=started_ns,
             online=online,
             away=away,

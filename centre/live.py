@@ -10,6 +10,7 @@ from centre.points import MeterPoints, counts_alone
 from centre.ranges import gaps
 from centre.store.base import FaultSeen, GatewayRow, Reading, SeriesKey
 from centre.views import Epoch, GatewayState, Live, MeterLive, MeterState, NodeLive
+from metering.faults import Fault
 from wattline.clock import NS
 
 _POLLS: Final = 3
@@ -54,19 +55,25 @@ def _meter(
 ) -> MeterLive:
     reading = None if points.pulse is None else readings.get(points.pulse)
     fault = None if points.pulse is None else faults.get(points.pulse)
-    if fault is not None and reading is not None and fault.at <= reading.at:
+    suspect = fault is not None and reading is not None and fault == (reading.at, Fault.SUSPECT)
+    if fault is not None and reading is not None and fault.at <= reading.at and not suspect:
         fault = None
     age_ns = None if reading is None else max(now - reading.at, 0)
     limit_ns = int(max(_POLLS * (points.pulse_interval_s or Decimal(0)), _AT_LEAST_S) * NS)
     fresh = age_ns is not None and age_ns <= limit_ns
-    if fresh:
+    if fresh and not suspect:
         state = MeterState.OK
     elif fault is not None and now - fault.at <= limit_ns:
         state = MeterState.FAULTY
     else:
         state = MeterState.NEVER if reading is None and fault is None else MeterState.SILENT
     value = None
-    if points.gauge is not None and fresh and reading is not None and not isinstance(reading.value, str):
+    if (
+        points.gauge is not None
+        and state is MeterState.OK
+        and reading is not None
+        and not isinstance(reading.value, str)
+    ):
         value = float(reading.value) * points.sign
     return MeterLive(
         device=points.meter.device,

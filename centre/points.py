@@ -13,6 +13,7 @@ from metering.sweep import DeviceInfo, PointInfo
 from wattline.clock import NS, Clock
 
 _FRESH_S: Final = 5.0
+_DAY_NS: Final = 86_400 * NS
 _RULES: Final = 1  # raise it when the accounting changes: every interval is computed again
 
 
@@ -28,6 +29,7 @@ class MeterPoints:
     interval_s: Decimal | None = None
     pulse_interval_s: Decimal | None = None
     modulus: Decimal | None = None
+    epochs: tuple[int, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -46,7 +48,14 @@ class MeterPoints:
 
     @property
     def rule(self) -> RegisterRule:
-        return RegisterRule(modulus=self.modulus, limit=self.meter.limit, replacements=self.meter.replaced)
+        told = self.meter.replaced
+        return RegisterRule(
+            modulus=self.modulus,
+            limit=self.meter.limit,
+            replacements=told,
+            # what somebody wrote down says more than what was noticed
+            epochs=tuple(at for at in self.epochs if all(abs(change.at - at) > _DAY_NS for change in told)),
+        )
 
     @property
     def max_gap_ns(self) -> int:

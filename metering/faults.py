@@ -1,4 +1,4 @@
-"""Faults: why a value is absent. A reading is a value or a fault, never NaN, 0 or an old value under a new time."""
+"""Faults: why a value is absent, or not to be trusted. Absent is never NaN, 0 or an old value under a new time."""
 
 from enum import StrEnum
 from typing import Final
@@ -27,11 +27,14 @@ class Fault(StrEnum):
     REPLY_FUNCTION = "reply_function"  # another function answered
     REPLY_LENGTH = "reply_length"  # fewer or more bytes than asked for
     REPLY_CHECKSUM = "reply_checksum"  # CRC or LRC wrong
+    WRONG_SETUP = "wrong_setup"  # the meter is set so that its registers mean something else
+    CLASH = "clash"  # two devices answered: both have this unit id
     SENTINEL = "sentinel"  # the meter's own "no data"
     NOT_FINITE = "not_finite"  # NaN or infinity in a float register
     BAD_DIGITS = "bad_digits"  # not BCD, or not text
     OUT_OF_RANGE = "out_of_range"  # outside what the profile says the meter can show
     NO_MULTIPLIER = "no_multiplier"  # the register that scales this value could not be read
+    SUSPECT = "suspect"  # the value is there, and stands beside this, but nothing here can have it
 
 
 ALL_POINTS: Final = "all_points"

@@ -10,20 +10,19 @@ Syntax: docs.influxdata.com, "line protocol reference"; our names need no escapi
 """
 
 import re
-import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from metering.faults import Fault
+from metering.float32 import shortest_float32, with_digits
 from metering.sweep import Number, Sweep, Value
 
 SWEEP: Final = "meter"
 FAULT: Final = "meter_fault"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_F32: Final = struct.Struct("<f")
 _ONE: Final = Decimal(1)
 _EXACT_DIGITS: Final = 15
 
@@ -41,19 +40,6 @@ def check_name(name: str) -> str:
     return name
 
 
-@lru_cache(maxsize=4096)  # values repeat from poll to poll; 1 MB when full
-def shortest_float32(value: float) -> str:
-    """The shortest decimal text that reads back as the float32 nearest to `value` (finite, within float32)."""
-    single = _F32.pack(value)
-    text = f"{value:.7g}"
-    if _F32.pack(float(text)) == single:
-        # where 6 digits suffice, rounding to 7 nearly always shows them; near 9.99 x 10^n it may not
-        shorter = text if len(text) < 8 else f"{value:.6g}"
-        return shorter if _F32.pack(float(shorter)) == single else text
-    text = f"{value:.8g}"
-    return text if _F32.pack(float(text)) == single else f"{value:.9g}"
-
-
 def number_text(value: Number) -> str:
     """Exact text of an int, float or Decimal, without a trailing `.0`."""
     if isinstance(value, Decimal):
@@ -62,8 +48,6 @@ def number_text(value: Number) -> str:
 
 
 def _scaled_float32_text(value: float, factor: Decimal) -> str:
-    if factor == _ONE:
-        return shortest_float32(value)
     register = value / float(factor)
     return number_text((Decimal(shortest_float32(register)) * factor).normalize())
 
@@ -73,26 +57,64 @@ def _string_text(value: str) -> str:
     return f'"{escaped}"'
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the value line of one device is written, prepared for the points that its sweep has.
+
+    `singles` are the plain float32 values, written all at once; `others` one by one.
+    """
+
+    float32: Mapping[str, Decimal]
+    template: str
+    singles: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> "_Form":
+        float32, values = sweep.float32, sweep.values
+        singles = tuple(point for point in values if float32.get(point) == _ONE)
+        others = tuple(point for point in values if point not in singles)
+        fields = [*(f"{point}=%.*g" for point in singles), *(f"{point}=%s" for point in others)]
+        return cls(float32, ",".join(fields), singles, others)
+
+    def fields(self, values: Mapping[str, Value]) -> str:
+        singles = cast("list[float]", [values[point] for point in self.singles])
+        others = [self._text(point, values[point]) for point in self.others]
+        return self.template % (*with_digits(singles), *others)
+
+    def _text(self, point: str, value: Value) -> str:
+        if isinstance(value, str):
+            return _string_text(value)
+        factor = self.float32.get(point)
+        return number_text(value) if factor is None else _scaled_float32_text(float(value), factor)
+
+
+_FORMS: Final[dict[tuple[str, ...], _Form]] = {}
+_MOST_FORMS: Final = 4096
+
+
+def _form(sweep: Sweep) -> _Form:
+    key = (sweep.device, *sweep.values)
+    form = _FORMS.get(key)
+    if form is None or form.float32 is not sweep.float32:
+        if len(_FORMS) >= _MOST_FORMS:
+            _FORMS.clear()
+        form = _FORMS[key] = _Form.of(sweep)
+    return form
+
+
 def encode_sweep(sweep: Sweep, tags: str) -> list[str]:
     """The lines of one sweep: one for its values, one for its faults, none for what is empty.
 
     `tags` is the text `,site=..,gateway=..` that all lines of a gateway share.
     """
     lines: list[str] = []
-    singles = sweep.float32
     if sweep.values:
-        fields: list[str] = []
-        for point, value in sweep.values.items():
-            if isinstance(value, str):
-                fields.append(f"{point}={_string_text(value)}")
-            elif point in singles:
-                fields.append(f"{point}={_scaled_float32_text(float(value), singles[point])}")
-            else:
-                fields.append(f"{point}={number_text(value)}")
-        lines.append(f"{SWEEP}{tags},device={sweep.device} {','.join(fields)} {sweep.taken_at}")
+        fields = _form(sweep).fields(sweep.values)
+        lines.append(f"{SWEEP}{tags},device={sweep.device} {fields} {sweep.taken_at}")
     if sweep.faults:
-        fields = [f'{point}="{fault}"' for point, fault in sweep.faults.items()]
-        lines.append(f"{FAULT}{tags},device={sweep.device} {','.join(fields)} {sweep.taken_at}")
+        faults = [f'{point}="{fault}"' for point, fault in sweep.faults.items()]
+        lines.append(f"{FAULT}{tags},device={sweep.device} {','.join(faults)} {sweep.taken_at}")
     return lines
 
 

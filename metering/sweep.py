@@ -16,7 +16,8 @@ class Sweep:
     """What one device said at one moment.
 
     `taken_at` is UTC nanoseconds at the arrival of the (last) reply. `values` and `faults` are keyed by point name and
-    never share a key; `faults` may hold the single key ALL_POINTS when nothing could be read. Numbers are finite.
+    share a key only for a value that is kept though it is suspect; `faults` may hold the single key ALL_POINTS when
+    nothing could be read. Numbers are finite.
     `float32` names the values that came from an IEEE single register, each with the factor between register and
     value: the widened double carries digits the meter never said, and the wire writes the shortest exact text instead.
     """

@@ -40,7 +40,8 @@ def _url(text: str) -> str:
     return text
 
 
-def _reference(value: object) -> SecretRef:
+def reference(value: object) -> SecretRef:
+    """The secret that `value` of a settings file names; raises ValueError."""
     if isinstance(value, SecretRef):
         return value
     if isinstance(value, SecretStr):
@@ -58,7 +59,7 @@ def _reference(value: object) -> SecretRef:
     raise ValueError(_HOW)
 
 
-Secret = Annotated[SecretRef, PlainValidator(_reference)]
+Secret = Annotated[SecretRef, PlainValidator(reference)]
 """The type of a secret in a settings model."""
 
 

@@ -34,7 +34,7 @@ class SecretRef:
         """The secret, without a line end after it; raises ConfigError naming the place when it cannot be read."""
         if self._given is not None:
             return self._given
-        path = self._path()
+        path = self.path()
         try:
             with path.open("rb") as file:
                 raw = file.read(_MAX_BYTES + 1)
@@ -51,9 +51,11 @@ class SecretRef:
             raise ConfigError(f"{path}: the secret is empty")
         return text
 
-    def _path(self) -> Path:
+    def path(self) -> Path:
+        """The file it stands in, for those who take only files; raises ConfigError when there is none."""
         if self._credential is None:
-            assert self._file is not None
+            if self._file is None:
+                raise ConfigError("a secret that the environment gives stands in no file")
             return self._file
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder:

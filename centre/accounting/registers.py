@@ -57,11 +57,16 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterRule:
-    """What is known of a counter: where it rolls over (`modulus`), its largest rate (`limit`, per hour), changes."""
+    """What is known of a counter: where it rolls over (`modulus`), its largest rate (`limit`, per hour), changes.
+
+    `epochs` are the times of the first readings of meters that were changed without anybody writing down their last
+    and first values: what was counted between the last reading of the old and the first of the new one is not known.
+    """
 
     modulus: Decimal | None = None
     limit: Decimal | None = None
     replacements: tuple[Replacement, ...] = ()
+    epochs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +115,22 @@ class _Judge:
         self._modulus = rule.modulus
         self._limit = None if rule.limit is None else rule.limit * _TOLERANCE / HOUR_NS
         self._resolution = resolution
+        self._epochs = rule.epochs
         self._replacements = sorted(rule.replacements, key=lambda change: change.at)
 
     def step(self, old: Sample, new: Sample) -> Step | None:
-        """The measured step from `old` to `new`, or None when the register cannot have gone this way."""
+        """The measured step from `old` to `new`, or None when the register cannot have gone this way.
+
+        Between two meters it is a step of no known amount.
+        """
         factor = Decimal(1)
         for change in self._replacements:
             if change.at <= old.at:
                 factor = change.factor
             elif change.at <= new.at:
                 return self._across(old, new, factor)
+        if any(old.at < epoch <= new.at for epoch in self._epochs):
+            return Step(old.at, new.at, None, Flag.SUSPECT)
         amount = new.value - old.value
         if amount < 0:
             if self._modulus is None or old.value <= self._modulus * _NEAR_END:

@@ -40,10 +40,11 @@ class GatewayKey(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One stored value and its acquisition time."""
+    """One stored value and its acquisition time; `suspect` when the gateway did not believe it."""
 
     at: int
     value: Value
+    suspect: bool = False
 
 
 class FaultSeen(NamedTuple):
@@ -160,7 +161,7 @@ class Store(Protocol):
     # --- readings
 
     async def read(self, series: SeriesKey, t0: int, t1: int, *, limit: int) -> Sequence[Reading]:
-        """At most `limit` readings of [t0, t1) in order of time, the earliest first."""
+        """At most `limit` readings of [t0, t1) in order of time, the earliest first, suspects told as in `before`."""
         ...
 
     async def before(self, series: SeriesKey, t: int, count: int) -> Sequence[Reading]:
@@ -181,6 +182,13 @@ class Store(Protocol):
 
     async def span(self, series: SeriesKey, t0: int, t1: int) -> Span | None:
         """First, last and number of the readings in [t0, t1); None when there are none."""
+        ...
+
+    async def changes(self, series: SeriesKey) -> Sequence[tuple[int, int]]:
+        """Where a state took another value: the times of the last reading before and of the first after, in order.
+
+        Empty texts and zeros are no values here.
+        """
         ...
 
     async def series(self, site: str) -> Mapping[str, tuple[str, ...]]:

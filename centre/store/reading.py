@@ -102,15 +102,34 @@ class Reader:
             "SELECT at, value FROM raw WHERE series = ? AND at >= ? AND at < ? ORDER BY at LIMIT ?",
             (number, t0, t1, limit),
         )
-        return [Reading(at, decode_value(value)) for at, value in rows]
+        return self._marked(number, [Reading(at, decode_value(value)) for at, value in rows])
 
     def before(self, series: SeriesKey, t: int, count: int) -> list[Reading]:
         """See Store.before."""
+        number = self._id(series)
         rows = self._db.execute(
-            "SELECT at, value FROM raw WHERE series = ? AND at < ? ORDER BY at DESC LIMIT ?",
-            (self._id(series), t, count),
+            "SELECT at, value FROM raw WHERE series = ? AND at < ? ORDER BY at DESC LIMIT ?", (number, t, count)
         )
-        return [Reading(at, decode_value(value)) for at, value in rows][::-1]
+        return self._marked(number, [Reading(at, decode_value(value)) for at, value in rows][::-1])
+
+    def _marked(self, number: int | None, readings: list[Reading]) -> list[Reading]:
+        """`readings`, in order of time, with those marked that have a fault `suspect` at their side."""
+        if not readings:
+            return readings
+        rows = self._db.execute(
+            "SELECT at FROM fault WHERE series = ? AND at BETWEEN ? AND ? AND reason = ?",
+            (number, readings[0].at, readings[-1].at, Fault.SUSPECT.value),
+        )
+        marks = {at for (at,) in rows}
+        return [reading._replace(suspect=reading.at in marks) for reading in readings] if marks else readings
+
+    def changes(self, series: SeriesKey) -> list[tuple[int, int]]:
+        """See Store.changes."""
+        return self._db.execute(
+            "SELECT before, at FROM (SELECT at, value, lag(at) OVER w AS before, lag(value) OVER w AS old FROM raw"
+            " WHERE series = ? AND value NOT IN (0, '') WINDOW w AS (ORDER BY at)) WHERE old <> value ORDER BY at",
+            (self._id(series),),
+        ).fetchall()
 
     def latest(self, keys: Sequence[SeriesKey]) -> dict[SeriesKey, Reading]:
         """See Store.latest."""

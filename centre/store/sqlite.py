@@ -110,6 +110,9 @@ class SqliteStore:
     async def span(self, series: SeriesKey, t0: int, t1: int) -> Span | None:
         return await self._ask("read readings", lambda: self._reader.span(series, t0, t1))
 
+    async def changes(self, series: SeriesKey) -> Sequence[tuple[int, int]]:
+        return await self._ask("read changes", lambda: self._reader.changes(series))
+
     async def series(self, site: str) -> Mapping[str, tuple[str, ...]]:
         return await self._ask("read series", lambda: self._reader.series(site))
 

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from centre.ranges import add_all
 from centre.store.base import Bucket, GatewayKey, Grain, SeriesKey, Written
-from metering.faults import ALL_POINTS
 from metering.parcel import Received
-from metering.quantities import Kind, quantity_of
+from metering.quantities import IDENTITY, Kind, quantity_of
 from metering.status import Status, encode_status
 from metering.sweep import Sweep, Value
 from metering.topics import Ranges
@@ -237,7 +236,8 @@ class Writer:
         found = self._series.get((device, point))
         if found is None:
             quantity = quantity_of(point)
-            counter = quantity is not None and quantity.kind is Kind.COUNTER and point != ALL_POINTS
+            # the identity counts as one: with another meter the amounts have to be worked out again
+            counter = quantity is not None and (quantity.kind is Kind.COUNTER or point == IDENTITY)
             self._db.execute(
                 "INSERT OR IGNORE INTO series (device, point, counter) VALUES (?, ?, ?)", (device, point, counter)
             )

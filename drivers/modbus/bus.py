@@ -3,12 +3,17 @@
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from drivers.base import DeviceSilent
 from drivers.modbus.plan import Block
-from drivers.modbus.profile import Point, Profile
+from drivers.modbus.profile import Computed, Point, Profile
 from drivers.modbus.reader import ModbusReader
+from drivers.modbus.refusal_book import RefusalBook
+from drivers.modbus.setup import settle
 from drivers.modbus.tcp import TcpLink
+from drivers.round_trips import RoundTrips
+from metering.faults import Fault
 from metering.lineprotocol import check_name
 from metering.sweep import PointInfo
 from wattline.clock import NS, Clock
@@ -34,6 +39,15 @@ class Link(Protocol):
         ...
 
 
+@runtime_checkable
+class WritingLink(Link, Protocol):
+    """A link that can also write."""
+
+    async def write(self, unit: int, address: int, registers: bytes) -> None:
+        """Write holding registers; the echo is checked. Raises as `read`."""
+        ...
+
+
 class ModbusBus:
     """The devices on one link. `pause_s` is kept between any two requests on the bus."""
 
@@ -44,11 +58,22 @@ class ModbusBus:
         self._pause_s = pause_s
         self._devices: list[ModbusDevice] = []
         self._rested_at = float("-inf")
+        self._connections = 0
         self._log = EventLog(bus=name)
+        self.round_trips = RoundTrips()
+        self.refusals = RefusalBook()
+        """What its meters refused; the gateway gives all its buses one book before the first device is added."""
+        self.worthwhile_gap: int | None = None
+        """What plan() takes; a serial line sets it, and seldom changes it: each change plans all reads anew."""
 
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def link(self) -> Link:
+        """For registers that no device of the bus describes."""
+        return self._link
 
     @property
     def devices(self) -> Sequence["ModbusDevice"]:
@@ -73,27 +98,53 @@ class ModbusBus:
     async def connection(self) -> AsyncGenerator[None]:
         """Connected inside; raises LinkDown when it cannot be."""
         await self._link.open()
+        self._connections += 1
         try:
             yield
         finally:
             await self._link.close()
 
     async def ask(self, device: "ModbusDevice", block: Block) -> bytes:
-        """The register bytes of one block, after the pauses that the bus and the meter need. Raises as Link.read."""
+        """The register bytes of one block, after the pauses that the bus and the meter need. Raises as Link.read.
+
+        The settings that the meter's profile asks for are looked at first, once in each connection.
+        """
+        if device.profile.settings and device.settled_in != self._connections:
+            await settle(
+                device.profile,
+                partial(self._ask, device),
+                partial(self._write, device) if device.allow_writes else None,
+                self._log.bind(device=device.name),
+            )
+            device.settled_in = self._connections
+        return await self._ask(device, block)
+
+    async def _write(self, device: "ModbusDevice", address: int, registers: bytes) -> None:
+        if not isinstance(self._link, WritingLink):
+            raise DeviceSilent(f"{self._name} has no way to write", Fault.WRONG_SETUP)
+        await self._link.write(device.unit, address, registers)
+
+    async def _ask(self, device: "ModbusDevice", block: Block) -> bytes:
         pause_s = device.profile.limits.min_pause_s
         if not (pause_s or self._pause_s):
-            return await self._link.read(device.unit, block.table.function, block.address, block.count)
+            return await self._timed(device.unit, block)
         left_s = max(self._rested_at, device.rested_at) - self._clock.monotonic()
         if left_s > 0:
             await self._clock.sleep_until(self._clock.now_ns() + round(left_s * NS))
         try:
-            return await self._link.read(device.unit, block.table.function, block.address, block.count)
+            return await self._timed(device.unit, block)
         finally:
             now = self._clock.monotonic()
             self._rested_at = now + self._pause_s
             device.rested_at = now + pause_s
 
-    def reader(self, device: "ModbusDevice", points: Collection[Point]) -> ModbusReader:
+    async def _timed(self, unit: int, block: Block) -> bytes:
+        began = self._clock.monotonic()
+        data = await self._link.read(unit, block.table.function, block.address, block.count)
+        self.round_trips.add(self._clock.monotonic() - began)
+        return data
+
+    def reader(self, device: "ModbusDevice", points: Collection[Point | Computed]) -> ModbusReader:
         return ModbusReader(
             device=device.name,
             profile=device.profile,
@@ -101,19 +152,26 @@ class ModbusBus:
             ask=partial(self.ask, device),
             clock=self._clock,
             log=self._log.bind(device=device.name),
+            refusals=self.refusals.page(device.name, device.profile),
+            gap=lambda: self.worthwhile_gap,
         )
 
 
 class ModbusDevice:
     """One unit on a bus, with its profile and the points it is set to deliver."""
 
-    def __init__(self, bus: ModbusBus, name: str, unit: int, profile: Profile, points: tuple[Point, ...]) -> None:
+    def __init__(
+        self, bus: ModbusBus, name: str, unit: int, profile: Profile, points: tuple[Point | Computed, ...]
+    ) -> None:
         self._bus = bus
         self._name = name
         self._unit = unit
         self._profile = profile
         self._points = points
         self.rested_at = float("-inf")  # on the bus's clock: when the meter may be asked again
+        self.allow_writes = False
+        """The operator allows what the profile writes before reading."""
+        self.settled_in = 0  # the connection of the bus in which the settings were last found right
 
     @property
     def name(self) -> str:
@@ -141,19 +199,26 @@ class ModbusDevice:
         return self._bus.reader(self, [point for point in self._points if point.name in points])
 
 
-class ModbusTcpBus(ModbusBus):
-    """A Modbus TCP endpoint: a meter, or a gateway with several behind it.
+class ModbusNetworkBus(ModbusBus):
+    """An endpoint in the network, by Modbus TCP, TLS or UDP: a meter, or a gateway with several behind it.
 
-    An answer may take `timeout_s`, or longer where the profile of one of the devices says so.
+    An answer may take the link's `timeout_s`, or longer where the profile of one of the devices says so.
     """
+
+    def __init__(self, name: str, link: TcpLink, clock: Clock, *, pause_s: float = 0.0) -> None:
+        super().__init__(name, link, clock, pause_s=pause_s)
+        self._endpoint = link
+
+    def add_device(self, name: str, unit: int, profile: Profile, points: Collection[str] | None = None) -> ModbusDevice:
+        device = super().add_device(name, unit, profile, points)
+        self._endpoint.timeout_s = max(self._endpoint.timeout_s, profile.limits.timeout_s)
+        return device
+
+
+class ModbusTcpBus(ModbusNetworkBus):
+    """A Modbus TCP endpoint."""
 
     def __init__(
         self, name: str, host: str, port: int, *, timeout_s: float = 1.0, pause_s: float = 0.0, clock: Clock
     ) -> None:
-        self._tcp = TcpLink(host, port, timeout_s, EventLog(bus=name))
-        super().__init__(name, self._tcp, clock, pause_s=pause_s)
-
-    def add_device(self, name: str, unit: int, profile: Profile, points: Collection[str] | None = None) -> ModbusDevice:
-        device = super().add_device(name, unit, profile, points)
-        self._tcp.timeout_s = max(self._tcp.timeout_s, profile.limits.timeout_s)
-        return device
+        super().__init__(name, TcpLink(host, port, timeout_s, EventLog(bus=name)), clock, pause_s=pause_s)

@@ -1,7 +1,7 @@
 """The device profiles there are: shipped ones, and those in a folder of the plant."""
 
 import difflib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -31,4 +31,10 @@ def find(profile_id: str, extra_dir: Path | None = None) -> Path:
 @cache
 def load(profile_id: str, extra_dir: Path | None = None) -> Profile:
     """The profile of this id; ConfigError when there is none or its file is wrong."""
-    return load_profile(find(profile_id, extra_dir))
+    return load_profile(find(profile_id, extra_dir), partial(base_of, extra_dir))
+
+
+def base_of(extra_dir: Path | None, profile_id: str, by: Path) -> Path:
+    """The file that the profile in `by` extends. A plant's own file may extend the shipped one of the same name."""
+    path = find(profile_id, extra_dir)
+    return SHIPPED / path.name if path == by and by.parent != SHIPPED else path

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, cast
 
 from drivers.modbus.decode_rules import FactorKey, Rule, reason
 from drivers.modbus.profile import Family, Point, WordOrder
-from drivers.modbus.scaling import Factor, digits_of, exact, four_quadrant, text_of
+from drivers.modbus.scaling import Factor, digits_of, exact, four_quadrant, hertz, text_of
 from metering.faults import Fault
 from metering.sweep import Value
 
@@ -56,7 +56,7 @@ def _compile(address: int, count: int, points: tuple[Point, ...], keys: tuple[Fa
     source = "\n".join(_source(layers, rules, len(keys)))
     scope: dict[str, Any] = {
         "array": array, "isfinite": isfinite, "exact": exact, "digits_of": digits_of, "text_of": text_of,
-        "four_quadrant": four_quadrant, "reason": reason, "points": [rule.point for rule in rules],
+        "four_quadrant": four_quadrant, "hertz": hertz, "reason": reason, "points": [rule.point for rule in rules],
         **{f"unpack{n}": layer.struct.unpack for n, layer in enumerate(layers)},
     }  # fmt: skip
     # names come from the vocabulary by repr, numbers are numbers: nothing of a profile is text in this source

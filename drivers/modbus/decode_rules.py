@@ -53,7 +53,8 @@ class Rule:
             return f"four_quadrant({self.raw})"
         if self.key is None:
             scaled = _scaled_float if self.is_float else _scaled_integer
-            return scaled(number, Factor.of(point.scale), point.type)
+            value = scaled(number, Factor.of(point.scale), point.type)
+            return f"hertz({value})" if point.form is Form.TENFOLD_FREQUENCY else value
         factor = f"factors[{self.key}]"
         if self.is_float:
             return f"{number} * {factor}.number"
@@ -121,8 +122,6 @@ def _is_sentinel(value_type: ValueType, sentinel: Sentinel, raw: str) -> str:
 
 def reason(point: Point, raw: Any, multiplier_missing: bool) -> Fault:
     """Why this raw value is no value; called only for one that failed its checks."""
-    if multiplier_missing:
-        return Fault.NO_MULTIPLIER
     family = point.type.family
     if family is Family.FLOAT and not isfinite(raw):
         return Fault.NOT_FINITE
@@ -137,4 +136,4 @@ def reason(point: Point, raw: Any, multiplier_missing: bool) -> Fault:
             matches = raw & sentinel.mask == sentinel.bits
         if matches:
             return Fault.SENTINEL
-    return Fault.OUT_OF_RANGE
+    return Fault.NO_MULTIPLIER if multiplier_missing else Fault.OUT_OF_RANGE

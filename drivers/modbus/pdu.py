@@ -1,7 +1,7 @@
-"""Modbus requests and replies as bytes: build a read, check what came back. Pure; knows function 3 and 4 only.
+"""Modbus requests and replies as bytes: build a read, check what came back; the same for a write. Pure.
 
-Source: MODBUS Application Protocol Specification V1.1b3, 6.3, 6.4 and 7. There is no way to write a register here, and
-`read_request` is the only place of the product that builds a request.
+Source: MODBUS Application Protocol Specification V1.1b3, 6.3, 6.4, 6.6, 6.12 and 7. `read_request` and `write_request`
+are the only places of the product that build a request. What is written is decided in drivers.modbus.setup alone.
 """
 
 import struct
@@ -14,6 +14,7 @@ from metering.faults import Fault, exception_fault
 READ_FUNCTIONS: Final = frozenset({3, 4})
 _READ: Final = struct.Struct(">BHH")
 _EXCEPTION: Final = 0x80
+_MOST_WRITTEN: Final = 4  # registers; a setting has no more
 
 
 class Refused(DriverError):
@@ -43,6 +44,26 @@ def read_request(function: int, address: int, count: int) -> bytes:
     if not (1 <= count <= MAX_REGISTERS and address >= 0 and address + count <= 0x10000):
         raise ValueError(f"no read of {count} registers at {address}")
     return _READ.pack(function, address, count)
+
+
+def write_request(address: int, registers: bytes) -> bytes:
+    """The PDU that writes holding registers: function 6 for one, 16 for several; ValueError for what is no write."""
+    count, odd = divmod(len(registers), 2)
+    if odd or not (1 <= count <= _MOST_WRITTEN and address >= 0 and address + count <= 0x10000):
+        raise ValueError(f"no write of {len(registers)} bytes at {address}")
+    if count == 1:
+        return struct.pack(">BH", 6, address) + registers
+    return struct.pack(">BHHB", 16, address, count, len(registers)) + registers
+
+
+def check_written(reply: bytes, request: bytes) -> None:
+    """Return when the reply PDU says that `request` was carried out; raises Refused or BadReply."""
+    if len(reply) == 2 and reply[0] == request[0] | _EXCEPTION:
+        raise Refused(f"exception {reply[1]}", reply[1])
+    if reply[:1] != request[:1]:
+        raise BadReply(f"function {reply[:1].hex() or 'none'} answered, not {request[0]:02x}", Fault.REPLY_FUNCTION)
+    if reply != request[:5]:  # of function 6 that is the whole request, of 16 address and count
+        raise BadReply(f"the echo of a write is {reply.hex()}, not {request[:5].hex()}", Fault.REPLY_LENGTH)
 
 
 def registers_of(reply: bytes, function: int, count: int) -> bytes:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from drivers.modbus.profile import Family, Form, Point, Sentinel, Table, ValueType, WordOrder
 from drivers.modbus.scaling import float_of
@@ -51,10 +51,40 @@ def _type_text(value: str) -> str:
     return value
 
 
-Address = Annotated[int, BeforeValidator(_address)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
+ADDRESS_SCHEMA: Final = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{_HEX.pattern}$"}]
+}
+
+Address = Annotated[int, BeforeValidator(_address), WithJsonSchema(ADDRESS_SCHEMA)]
+Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 ValueTypeText = Annotated[str, AfterValidator(_type_text)]
 Sentinels = str | tuple[str, ...]
+
+
+def _codes(value: object) -> object:
+    """The keys of a table of codes are texts in YAML: made whole numbers here."""
+    if not isinstance(value, Mapping):
+        return value
+    written = cast("Mapping[str, object]", value)
+    try:
+        return {int(code): factor for code, factor in written.items()}
+    except ValueError as err:
+        raise ValueError("must be power_of_ten, or factors by code such as {0: 1, 1: 1000}") from err
+
+
+_CODES_SCHEMA: Final = {
+    "anyOf": [
+        {"const": "power_of_ten"},
+        {"type": "object", "patternProperties": {"^-?\\d+$": {"type": "number"}}, "additionalProperties": False},
+    ]
+}
+AsFactor = Annotated[
+    Literal["power_of_ten"] | dict[int, Annotated[Number, AfterValidator(_scale)]],
+    BeforeValidator(_codes),
+    WithJsonSchema(_CODES_SCHEMA),
+]
+POWERS: Final = tuple((exponent, Decimal(10) ** exponent) for exponent in range(-10, 11))
+"""The factors of an exponent register; SunSpec allows -10 to 10."""
 
 
 class PointModel(BaseModel):
@@ -69,6 +99,7 @@ class PointModel(BaseModel):
     table: Table | None = None
     word_order: WordOrder | None = None
     multiply_by: tuple[str, ...] = ()
+    as_factor: AsFactor | None = None
     form: Form | None = None
     sentinel: Sentinels = ()
     min: Number | None = None
@@ -91,7 +122,7 @@ class PointBuilder:
 
     def __call__(self, name: str, written: PointModel) -> Point:
         """The point; raises PointMistake."""
-        quantity = _quantity(name)
+        quantity = quantity_named(name)
         value_type = ValueType.parse(written.type)
         _check_unit(quantity, written)
         _check_keys(quantity, value_type, written)
@@ -107,6 +138,7 @@ class PointBuilder:
             word_order=written.word_order or self.word_order,
             scale=written.scale,
             multiply_by=written.multiply_by,
+            as_factor=_as_factor(written.as_factor),
             form=written.form,
             sentinels=_sentinels(value_type, written.sentinel or self.sentinels.get(written.type, ())),
             minimum=written.min,
@@ -119,7 +151,14 @@ class PointBuilder:
         )
 
 
-def _quantity(name: str) -> Quantity:
+def _as_factor(written: Literal["power_of_ten"] | dict[int, Decimal] | None) -> tuple[tuple[int, Decimal], ...]:
+    if written is None:
+        return ()
+    return POWERS if written == "power_of_ten" else tuple(written.items())
+
+
+def quantity_named(name: str) -> Quantity:
+    """The quantity of a point's name; raises PointMistake."""
     quantity = quantity_of(name)
     if quantity is None:
         near = difflib.get_close_matches(name, QUANTITIES, n=3, cutoff=0.4)
@@ -155,10 +194,14 @@ def _check_keys(quantity: Quantity, value_type: ValueType, written: PointModel) 
     ):
         if text and given:
             raise PointMistake("text has none", key)
-    if written.form is not None and (
+    if written.form is Form.FOUR_QUADRANT_PF and (
         value_type.family is not Family.FLOAT or written.scale != 1 or written.multiply_by
     ):
         raise PointMistake("is of a float register, without scale and multiply_by", "form")
+    if written.form is Form.TENFOLD_FREQUENCY and (quantity.name != "frequency" or written.multiply_by):
+        raise PointMistake("is of a frequency without multiply_by", "form")
+    if written.as_factor is not None and (quantity.kind is not Kind.STATE or text or written.scale != 1):
+        raise PointMistake("is of a state that is a number without scale: sf, unit_code, scale_code, cfg", "as_factor")
     if written.min is not None and written.max is not None and written.min > written.max:
         raise PointMistake(f"is above max {written.max}", "min")
     if written.rollover is not None and (quantity.kind is not Kind.COUNTER or written.rollover <= 0):

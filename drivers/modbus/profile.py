@@ -2,14 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from metering.quantities import QUANTITIES, Quantity
-from metering.sweep import PointInfo
+from metering.sweep import PointInfo, Value
 
 MAX_REGISTERS: Final = 125  # of one read; Modbus Application Protocol V1.1b3, 6.3 and 6.4
 
@@ -96,6 +96,8 @@ class Form(StrEnum):
 
     FOUR_QUADRANT_PF = "four_quadrant_pf"
     """Power factor in -2..2 of Schneider's 4Q_FP_PF: beyond +-1 the current leads and the factor is +-2 - x."""
+    TENFOLD_FREQUENCY = "tenfold_frequency"
+    """Hz, or tenths of Hz in some units of the model: what is above 100 is tenths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,10 @@ class Sentinel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One named value of a meter: value in `unit` = register x `scale` x the values of the points in `multiply_by`.
+    """One named value of a meter: value in `unit` = register x `scale` x the factors of the points in `multiply_by`.
 
+    The factor of a point is its value, or what its `as_factor` gives for that value: an exponent register or a unit
+    code. A value that is not in `as_factor` gives none, and what is multiplied by it is a fault.
     `address` is the one on the wire, from 0. `minimum`, `maximum` and `rollover` are in `unit`. `sentinels` are
     compared with the raw bits in big word order. `alone`: the meter answers this register only in a read of its own.
     `on_request`: read only when a device names it. `verified`: two independent sources agree on it.
@@ -123,6 +127,7 @@ class Point:
     word_order: WordOrder = WordOrder.BIG
     scale: Decimal = Decimal(1)
     multiply_by: tuple[str, ...] = ()
+    as_factor: tuple[tuple[int, Decimal], ...] = ()
     form: Form | None = None
     sentinels: tuple[Sentinel, ...] = ()
     minimum: Decimal | None = None
@@ -145,6 +150,59 @@ class Point:
     @property
     def info(self) -> PointInfo:
         return PointInfo(name=self.name, unit=self.unit, kind=self.quantity.kind, modulus=self.rollover)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """A value the meter does not give: the sum of `plus` less the sum of `minus`, names of points of one unit.
+
+    It is a fault when one of them is. `verified` is that of all of them.
+    """
+
+    name: str
+    quantity: Quantity
+    plus: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+    rollover: Decimal | None = None
+    on_request: bool = False
+    verified: bool = True
+    note: str = ""
+
+    @property
+    def unit(self) -> str:
+        return self.quantity.unit
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The points it is made of."""
+        return (*self.plus, *self.minus)
+
+    @property
+    def info(self) -> PointInfo:
+        return PointInfo(name=self.name, unit=self.unit, kind=self.quantity.kind, modulus=self.rollover)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """How a model is known: the point `name` reads one of `values` (as delivered: a number, or text)."""
+
+    name: str
+    values: tuple[int | str, ...]
+
+    def fits(self, value: Value | None) -> bool:
+        return value in self.values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a meter must be set to: the point `name`, a whole number, must read `value`, else no value counts.
+
+    With `write` it is written where the operator allows it.
+    """
+
+    name: str
+    value: int
+    write: bool = False
 
 
 Span = tuple[int, int]
@@ -171,7 +229,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One meter model: identity, where the facts come from, serial defaults, limits, points by name."""
+    """One meter model: identity, where the facts come from, serial defaults, limits, points by name.
+
+    `probes` tell the model apart from others; all must fit. With `sunspec` the meter is of those SunSpec models, whose
+    place is found at first contact; until then the points stand where it usually is (drivers.modbus.sunspec).
+    """
 
     id: str
     manufacturer: str
@@ -184,30 +246,51 @@ class Profile:
     serial: str | None
     limits: Limits
     points: Mapping[str, Point]
+    computed: Mapping[str, Computed] = field(default_factory=dict[str, Computed])
+    probes: tuple[Probe, ...] = ()
+    sunspec: tuple[int, ...] = ()
+    settings: tuple[Setting, ...] = ()
+
+    @property
+    def writes(self) -> tuple[Setting, ...]:
+        """The settings that are written where they differ and the operator allows it."""
+        return tuple(setting for setting in self.settings if setting.write)
 
     @property
     def standard_points(self) -> tuple[Point, ...]:
-        """What a device delivers when its settings name no points."""
+        """The points of registers a device delivers when its settings name no points."""
         return tuple(point for point in self.points.values() if not point.on_request)
 
-    def select(self, wanted: Collection[str] | None) -> tuple[Point, ...]:
+    def registers_of(self, names: Collection[str]) -> tuple[Point, ...]:
+        """The points that must be read to deliver `names`: with multipliers and what is added up."""
+        wanted = set(names)
+        wanted.update(need for computed in self._computed_of(names) for need in computed.needs)
+        wanted.update(name for point in self.points.values() if point.name in wanted for name in point.multiply_by)
+        return tuple(point for point in self.points.values() if point.name in wanted)
+
+    def _computed_of(self, names: Collection[str]) -> Iterable[Computed]:
+        return (computed for computed in self.computed.values() if computed.name in names)
+
+    def select(self, wanted: Collection[str] | None) -> tuple[Point | Computed, ...]:
         """The points named in `wanted` (names of points, or of quantities for all their standard points).
 
         None is all standard points. In the order of the profile. ValueError names what is unknown, and what is near.
         """
+        every: tuple[Point | Computed, ...] = (*self.points.values(), *self.computed.values())
+        standard = tuple(point for point in every if not point.on_request)
         if wanted is None:
-            return self.standard_points
+            return standard
         names: set[str] = set()
         for name in wanted:
-            if name in self.points:
+            if name in self.points or name in self.computed:
                 names.add(name)
                 continue
-            members = [point.name for point in self.standard_points if point.quantity.name == name]
+            members = [point.name for point in standard if point.quantity.name == name]
             if not members:
                 raise ValueError(f"{self.id} has no point {name!r}{self._near(name)}")
             names.update(members)
-        return tuple(point for point in self.points.values() if point.name in names)
+        return tuple(point for point in every if point.name in names)
 
     def _near(self, name: str) -> str:
-        near = difflib.get_close_matches(name, [*self.points, *QUANTITIES], n=3)
+        near = difflib.get_close_matches(name, [*self.points, *self.computed, *QUANTITIES], n=3)
         return f"; near it: {', '.join(near)}" if near else ""

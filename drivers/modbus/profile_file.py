@@ -7,13 +7,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from drivers.modbus.computed_file import ComputedModel, Mistake, build_computed, build_probes, build_settings
 from drivers.modbus.plan import PlanError, plan
 from drivers.modbus.point_file import PointBuilder, PointMistake, PointModel, Sentinels, ValueTypeText
 from drivers.modbus.profile import MAX_REGISTERS, Family, Limits, Medium, Point, Profile, Span, Table, WordOrder
+from drivers.modbus.profile_extends import Bases, extended, no_bases
+from drivers.modbus.sunspec import usual_place
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, KeyPath, load_file, validate
+from wattline.strict_yaml import Document, load_file, validate
 from wattline.units import Duration
 
 _ID: Final = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -33,8 +36,11 @@ def _span(value: object) -> object:
     return first, last
 
 
-PrintedSpan = Annotated[tuple[int, int], BeforeValidator(_span)]
-Mistake = tuple[KeyPath, str]
+_SPAN_SCHEMA: Final = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{_SPAN.pattern}$"}]
+}
+PrintedSpan = Annotated[tuple[int, int], BeforeValidator(_span), WithJsonSchema(_SPAN_SCHEMA)]
+PrintedDuration = Annotated[Duration, WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+ ?(ms|s|min|h|d)$"})]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -53,7 +59,9 @@ class _Modbus(_Model):
     table: Table = Table.HOLDING
     word_order: WordOrder = WordOrder.BIG
     address_base: Literal[0, 1, 30001, 40001] = 0
+    address_offset: Annotated[int, Field(ge=-0xFFFF, le=0xFFFF)] = 0
     sentinels: Mapping[ValueTypeText, Sentinels] = Field(default_factory=dict)
+    sunspec: tuple[Annotated[int, Field(ge=1, lt=0xFFFF)], ...] = ()
 
 
 class _Limits(_Model):
@@ -62,11 +70,13 @@ class _Limits(_Model):
     even_addresses: bool = False
     forbidden: tuple[PrintedSpan, ...] = ()
     blocks: tuple[PrintedSpan, ...] = ()
-    min_pause: Duration = Decimal(0)
-    timeout: Duration = Decimal(0)
+    min_pause: PrintedDuration = Decimal(0)
+    timeout: PrintedDuration = Decimal(0)
 
 
-class _Profile(_Model):
+class ProfileModel(_Model):
+    """The keys of a profile's file; what they mean is told in docs/add-a-meter.md and in Profile."""
+
     id: Annotated[str, StringConstraints(pattern=f"^{_ID}$", max_length=64)]
     manufacturer: Text
     model: Text
@@ -76,12 +86,19 @@ class _Profile(_Model):
     notes: str = ""
     modbus: _Modbus = _Modbus()
     limits: _Limits = _Limits()
+    requires: Mapping[str, int] = Field(default_factory=dict)
+    before_reading: Mapping[str, int] = Field(default_factory=dict)
+    identify: Mapping[str, int | str | tuple[int | str, ...]] = Field(default_factory=dict)
+    computed: Mapping[str, ComputedModel] = Field(default_factory=dict)
     points: Annotated[Mapping[str, PointModel], Field(min_length=1)]
 
 
-def load_profile(path: Path) -> Profile:
-    """The profile in `path`; raises ConfigError with a line for each mistake. The file is named `<id>.yaml`."""
-    profile = build_profile(load_file(path))
+def load_profile(path: Path, bases: Bases = no_bases) -> Profile:
+    """The profile in `path`; raises ConfigError with a line for each mistake. The file is named `<id>.yaml`.
+
+    `bases` finds the file of the profile that this one extends.
+    """
+    profile = build_profile(extended(load_file(path), bases))
     if path.stem != profile.id:
         raise ConfigError(f"{path}:1: id: is {profile.id!r}, so the file's name must be {profile.id}.yaml")
     return profile
@@ -89,12 +106,14 @@ def load_profile(path: Path) -> Profile:
 
 def build_profile(document: Document) -> Profile:
     """The profile of a loaded document; raises ConfigError."""
-    model = validate(_Profile, document)
+    model = validate(ProfileModel, document)
     mistakes: list[Mistake] = []
     build = PointBuilder(
         table=model.modbus.table,
         word_order=model.modbus.word_order,
-        base=model.modbus.address_base,
+        base=model.modbus.address_base
+        - model.modbus.address_offset
+        - (usual_place(model.modbus.sunspec) if model.modbus.sunspec else 0),
         sentinels=model.modbus.sentinels,
     )
     points: dict[str, Point] = {}
@@ -103,8 +122,11 @@ def build_profile(document: Document) -> Profile:
             points[name] = build(name, written)
         except PointMistake as err:
             mistakes.append((("points", name, *err.keys), str(err)))
-    limits = _limits(model.limits, model.modbus.address_base)
+    limits = _limits(model.limits, build.base)
     mistakes += _multiplier_mistakes(points)
+    computed = build_computed(model.computed, points, mistakes)
+    probes = build_probes(model.identify, points, mistakes)
+    settings = build_settings(model.requires, model.before_reading, points, mistakes)
     mistakes += _plan_mistakes(points.values(), limits)
     if mistakes:
         raise ConfigError("\n".join(str(document.error(path, text)) for path, text in mistakes))
@@ -121,6 +143,10 @@ def build_profile(document: Document) -> Profile:
         serial=model.modbus.serial,
         limits=limits,
         points=points,
+        computed=computed,
+        probes=probes,
+        sunspec=model.modbus.sunspec,
+        settings=settings,
     )
 
 

@@ -4,26 +4,27 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from drivers.base import DeviceSilent, LinkDown, Request
 from drivers.modbus.pdu import Refused
-from drivers.modbus.plan import Block, plan, split
-from drivers.modbus.profile import Point, Profile
+from drivers.modbus.plan import Block
+from drivers.modbus.profile import Computed, Point, Profile
+from drivers.modbus.read_plan import REFUSALS, ReadPlan
+from drivers.modbus.refusals import Refusals
+from drivers.modbus.sunspec import locate
 from drivers.modbus.sweep_decoder import SweepDecoder
 from metering.faults import Fault
-from metering.quantities import Kind
 from metering.sweep import Sweep
 from wattline.clock import Clock
 from wattline.events import EventLog
 
 _SILENT = frozenset({Fault.TIMEOUT, Fault.EXCEPTION_10, Fault.EXCEPTION_11})
 _TIMEOUTS_OF_A_SWEEP = 2
-_ILLEGAL_ADDRESS = 2
 
 
 class ModbusReader:
     """Reads `points` of one device; `ask` sends one block's request and returns its register bytes.
 
-    A block refused as illegal address is read in two halves from the next sweep on: so one register the meter does not
-    have costs its neighbours a sweep or two, not for ever. The number of requests never grows beyond four times the
-    plan's.
+    A block refused as illegal is read in two halves from the next sweep on: so one register the meter does not have
+    costs its neighbours a sweep or two, not for ever; see read_plan. `refusals` are those of the device, shared by its
+    readers. `gap` tells what plan() takes as `worthwhile_gap`.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class ModbusReader:
         *,
         device: str,
         profile: Profile,
-        points: Collection[Point],
+        points: Collection[Point | Computed],
         ask: Callable[[Block], Awaitable[bytes]],
         clock: Clock,
         log: EventLog,
+        refusals: Refusals | None = None,
+        gap: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._device = device
         self._profile = profile
@@ -42,16 +45,25 @@ class ModbusReader:
         self._ask = ask
         self._clock = clock
         self._log = log
-        multipliers = {name for point in points for name in point.multiply_by}
-        members = [point for name, point in profile.points.items() if name in self._wanted or name in multipliers]
-        planned = plan(members, profile.limits, profile.points.values())
-        self._most = 4 * len(planned) + 4
-        # the stamp is that of the last reply, and the differences of counters are what is accounted: they come last
-        self._set_blocks(sorted(planned, key=_counters))
+        self._computed = tuple(point for point in points if isinstance(point, Computed))
+        self._refusals = refusals or Refusals()
+        self._gap_of = gap
+        self._located = not profile.sunspec
+        self._steady = False
+        self._make_plan(profile)
 
-    def _set_blocks(self, blocks: Sequence[Block]) -> None:
-        self._blocks = tuple(blocks)
-        self._decoder = SweepDecoder(self._blocks, self._wanted)
+    def _make_plan(self, profile: Profile) -> None:
+        self._gap = self._gap_of()
+        self._plan = ReadPlan(profile, self._wanted, self._refusals, self._gap)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """The decoder of the blocks as they now are; what is in quarantine is a block that always brings its fault."""
+        self._blocks = self._plan.blocks
+        self._shut = [fault for _, fault in self._plan.shut]
+        self._decoder = SweepDecoder(
+            (*self._blocks, *(block for block, _ in self._plan.shut)), self._wanted, self._computed
+        )
 
     @property
     def requests(self) -> Sequence[Request]:
@@ -66,37 +78,41 @@ class ModbusReader:
         )
 
     async def read(self) -> Sweep:
-        """One sweep, stamped at the last reply. Raises DeviceSilent when nothing came, LinkDown when the link broke
-        before anything came."""
+        """One sweep, stamped at the last reply.
+
+        Raises DeviceSilent when nothing came, LinkDown when the link broke before anything came.
+        """
+        if not self._located:
+            self._make_plan(await locate(self._profile, self._ask))
+            self._located = True
+        elif self._plan.stale or self._gap_of() != self._gap:
+            self._gap = self._gap_of()
+            self._plan.renew(self._gap)
+            self._prepare()
+        steady, self._steady = self._steady, False
         replies: list[bytes | Fault] = []
-        refused: list[Block] = []
         taken_at: int | None = None
         bad: DeviceSilent | None = None
         timeouts = 0
+        refused = False
         for block in self._blocks:
             try:
                 replies.append(await self._ask(block))
-                taken_at = self._clock.now_ns()
-            except Refused as err:
+            except (Refused, DeviceSilent) as err:
                 replies.append(err.fault)
-                if err.fault in _SILENT:  # a gateway says that the device did not answer it
-                    timeouts += 1
-                    bad = bad or DeviceSilent(f"read {block}: {err}", err.fault)
-                else:
-                    taken_at = self._clock.now_ns()
-                    if err.code == _ILLEGAL_ADDRESS:
-                        refused.append(block)
-            except DeviceSilent as err:
-                replies.append(err.fault)
-                timeouts += err.fault is Fault.TIMEOUT
-                bad = bad or err
+                if isinstance(err, DeviceSilent) or err.fault in _SILENT:  # a gateway may say that it did not answer
+                    bad = bad or DeviceSilent(str(err), err.fault)
+                    timeouts += err.fault in _SILENT
+                    if timeouts >= (1 if taken_at is None else _TIMEOUTS_OF_A_SWEEP):
+                        break
+                    continue
+                refused = refused or err.fault in REFUSALS
             except LinkDown:
                 if taken_at is None:
                     raise
                 replies.append(Fault.LINK_DOWN)
                 break
-            if timeouts >= (1 if taken_at is None else _TIMEOUTS_OF_A_SWEEP):
-                break
+            taken_at = self._clock.now_ns()
         if taken_at is None:
             assert bad is not None
             raise bad
@@ -104,30 +120,27 @@ class ModbusReader:
             why = replies[-1]
             assert isinstance(why, Fault)
             replies += [why] * (len(self._blocks) - len(replies))
-        values, faults, float32 = self._decoder.decode(replies)
-        if refused:
-            self._split(refused)
+        values, faults, float32 = self._decoder.decode([*replies, *self._shut] if self._shut else replies)
+        if refused or self._plan.learning:
+            await self._learn(replies, ask_more=steady and not timeouts)
+        self._steady = True
         return Sweep(device=self._device, taken_at=taken_at, values=values, faults=faults, float32=float32)
 
-    def _split(self, refused: Collection[Block]) -> None:
-        """Read the refused blocks in halves from now on, and say so."""
-        blocks: list[Block] = []
-        for block in self._blocks:
-            parts = split(block, self._profile.limits) if block in refused else (block,)
-            if len(parts) > 1 and len(self._blocks) < self._most:
-                self._log.warning("block.split", block=str(block), into=", ".join(map(str, parts)))
-                blocks += parts
-            else:
-                blocks.append(block)
-        if len(blocks) != len(self._blocks):
-            self._set_blocks(blocks)
+    async def _learn(self, replies: Sequence[bytes | Fault], *, ask_more: bool) -> None:
+        """Let the plan learn from this sweep, and ask one block more where that teaches something.
 
-
-def _counters(block: Block) -> tuple[bool, bool, bool]:
-    """Sorts blocks without counters first, then those with them, with totals, and with the energy that is paid for."""
-    counters = [point.name for point in block.points if point.quantity.kind is Kind.COUNTER]
-    return (
-        any(counters),
-        any(name.endswith("_total") for name in counters),
-        "energy_active_import_total" in counters,
-    )
+        Not of a device that did not answer just now: its sweep must not wait, nor be lost, for that.
+        """
+        tell = self._log.warning
+        self._plan.swept(replies, self._clock.now_ns(), tell)
+        if ask_more and (block := self._plan.trial(self._clock.now_ns())) is not None:
+            fault: Fault | None = None
+            try:
+                await self._ask(block)
+            except (Refused, DeviceSilent) as err:
+                fault = err.fault
+            except LinkDown:
+                fault = Fault.LINK_DOWN
+            self._plan.tried(block, fault, self._clock.now_ns(), tell)
+        if self._plan.blocks is not self._blocks:
+            self._prepare()

@@ -41,6 +41,12 @@ def exact(number: int, places: int) -> Number:
     return Decimal(f"{number}E-{places}")
 
 
+def number_of(exactly: Decimal) -> Number:
+    """An exact decimal as `exact` gives numbers."""
+    factor = Factor.of(exactly)
+    return exact(factor.over, factor.places)
+
+
 def four_quadrant(register: float) -> float:
     """The power factor of a register in -2..2: beyond +-1 it is +-2 - x, rounded to what the float32 could say.
 
@@ -53,6 +59,11 @@ def four_quadrant(register: float) -> float:
     return register
 
 
+def hertz(value: float) -> float:
+    """A frequency of which some units of the model give tenths: what is above 100 Hz is tenths."""
+    return value / 10 if value > 100 else value
+
+
 def digits_of(registers: bytes, little: bool) -> str:
     """The hexadecimal digits of registers, most significant first; `isdecimal()` when they are BCD."""
     if little:
@@ -61,7 +72,12 @@ def digits_of(registers: bytes, little: bool) -> str:
 
 
 def text_of(registers: bytes) -> str | None:
-    """Text of two characters a register without padding; "" when it is blank, None when it is no printable ASCII."""
+    """Text of two characters a register without padding; "" when it is blank, None when it is no printable ASCII.
+
+    Registers whose upper bytes are all 0 hold one character each, as Socomec writes text.
+    """
+    if not any(registers[::2]):
+        registers = registers[1::2]
     text = registers.decode("latin-1").strip(_NO_TEXT)
     return text if text.isascii() and text.isprintable() else None
 

@@ -7,22 +7,27 @@ from types import MappingProxyType
 from drivers.modbus.decode import BlockDecoder, compile_block
 from drivers.modbus.decode_rules import FactorKey, factor_key
 from drivers.modbus.plan import Block
-from drivers.modbus.profile import Family, Point
-from drivers.modbus.scaling import Factor
+from drivers.modbus.profile import Computed, Family, Point
+from drivers.modbus.scaling import Factor, number_of
 from metering.faults import Fault
-from metering.lineprotocol import shortest_float32
+from metering.float32 import shortest_float32
 from metering.sweep import Value
 
 Decoded = tuple[dict[str, Value], dict[str, Fault], Mapping[str, Decimal]]
 
 
 class SweepDecoder:
-    """Decodes what the blocks brought. `wanted` are the points to deliver; others in the blocks are multipliers.
+    """Decodes what the blocks brought. `wanted` are the points to deliver; others in the blocks are multipliers or
+    what `computed` values are made of.
 
     Factors made of multipliers are computed anew only when a multiplier's value has changed.
     """
 
-    def __init__(self, blocks: Sequence[Block], wanted: Collection[str]) -> None:
+    def __init__(self, blocks: Sequence[Block], wanted: Collection[str], computed: Sequence[Computed] = ()) -> None:
+        self._computed = tuple(computed)
+        parts = {name for each in computed for name in each.needs}
+        self._hidden = tuple(parts.difference(wanted))
+        wanted = parts.union(wanted)
         delivered = [[point for point in block.points if point.name in wanted] for block in blocks]
         points = [point for members in delivered for point in members]
         self._keys = tuple(dict.fromkeys(key for point in points if (key := factor_key(point)) is not None))
@@ -41,6 +46,7 @@ class SweepDecoder:
         self._singles = tuple(point for point in points if _is_single(point))
         self._float_names = {p.name for members in multipliers for p in members if _is_single(p)}
         self._scales = {p.name: p.scale for members in multipliers for p in members}
+        self._as_factor = {p.name: dict(p.as_factor) for members in multipliers for p in members if p.as_factor}
         self._known: dict[str, Value] | None = None
         self._factors: tuple[Factor | None, ...] = ()
         self._float32: Mapping[str, Decimal] = self._float32_factors({})
@@ -57,7 +63,30 @@ class SweepDecoder:
                 faults.update(dict.fromkeys(names, reply))
             elif decode is not None:
                 decode(reply, values, faults, factors)
+        if self._computed:
+            self._compute(values, faults)
         return values, faults, self._float32
+
+    def _compute(self, values: dict[str, Value], faults: dict[str, Fault]) -> None:
+        """Add the computed values, each a fault where one of its parts is, and take out parts nobody asked for."""
+        for computed in self._computed:
+            missing = next((name for name in computed.needs if name not in values), None)
+            if missing is not None:
+                faults[computed.name] = faults[missing]
+                continue
+            total = sum((self._decimal(name, values[name]) for name in computed.plus), Decimal(0))
+            less = sum((self._decimal(name, values[name]) for name in computed.minus), Decimal(0))
+            values[computed.name] = number_of(total - less)
+        for name in self._hidden:
+            values.pop(name, None)
+            faults.pop(name, None)
+
+    def _decimal(self, name: str, value: Value) -> Decimal:
+        """A value in the digits that go over the wire."""
+        factor = self._float32.get(name)
+        if factor is None or not isinstance(value, float):
+            return Decimal(str(value))
+        return Decimal(shortest_float32(value / float(factor))) * factor
 
     def _update_factors(self, replies: Sequence[bytes | Fault]) -> None:
         known: dict[str, Value] = {}
@@ -69,10 +98,16 @@ class SweepDecoder:
         if known == self._known:
             return
         self._known = known
-        exact = {name: self._exactly(name, value) for name, value in known.items()}
+        exact = {name: factor for name, value in known.items() if (factor := self._factor(name, value)) is not None}
         by_key: dict[FactorKey, Factor | None] = {key: _product(key, exact) for key in self._keys}
         self._factors = tuple(by_key.values())
         self._float32 = self._float32_factors(by_key)
+
+    def _factor(self, name: str, value: Value) -> Decimal | None:
+        """What the value of a multiplier multiplies with; None for a code that means nothing known."""
+        exactly = self._exactly(name, value)
+        table = self._as_factor.get(name)
+        return exactly if table is None else table.get(int(exactly)) if exactly == int(exactly) else None
 
     def _exactly(self, name: str, value: Value) -> Decimal:
         """The multiplier as its register says it: a float32 in its own digits, not in those of a double."""

@@ -7,46 +7,70 @@ connection is closed with the reason. Source: MODBUS Messaging on TCP/IP Impleme
 
 import asyncio
 import struct
-from typing import Final, cast
+from functools import partial
+from typing import Final, Protocol, cast
 
 from drivers.base import DeviceSilent, LinkDown
-from drivers.modbus.pdu import BadReply, read_request, registers_of
+from drivers.modbus.deadlines import deadlines_of
+from drivers.modbus.pdu import BadReply, check_written, read_request, registers_of, write_request
+from drivers.modbus.tcp_state import unheard
 from metering.faults import Fault
 from wattline.events import EventLog
 
-_MBAP: Final = struct.Struct(">HHHB")  # transaction, protocol, length of what follows, unit
-_BEFORE_LENGTH: Final = 6
-_LONGEST: Final = 254  # unit and a PDU of 253 bytes
-_EARLIER: Final = 64  # so many requests ago a late reply is still recognised
+MBAP: Final = struct.Struct(">HHHB")  # transaction, protocol, length of what follows, unit
+BEFORE_LENGTH: Final = 6
+LONGEST: Final = 254  # unit and a PDU of 253 bytes
+EARLIER: Final = 64  # so many requests ago a late reply is still recognised
 _SILENT_REQUESTS: Final = 3  # so many in a row without a single byte: the connection is taken for dead
 
 Reply = tuple[int, bytes]
 """Unit and PDU."""
 
 
+class Asking(Protocol):
+    """What TcpLink needs of its connection: one question at a time, each with its deadline."""
+
+    @property
+    def ended(self) -> "asyncio.Future[None]": ...
+
+    async def ask(self, unit: int, pdu: bytes, timeout_s: float) -> Reply:
+        """Unit and PDU of the reply; raises LinkDown, BadReply, or BadReply with TIMEOUT at the deadline."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """Close; what is pending, and later requests, fail with LinkDown and this reason."""
+        ...
+
+
 class TcpLink:
     """A connection to a Modbus TCP server. `timeout_s` bounds connecting and each request, first byte to last."""
+
+    least_open_s = 0.0
+    """Connecting may take this long, however short `timeout_s` is."""
 
     def __init__(self, host: str, port: int, timeout_s: float, log: EventLog) -> None:
         self.timeout_s = timeout_s
         self._host = host
         self._port = port
         self._log = log
-        self._connection: _Connection | None = None
+        self._connection: Asking | None = None
 
     async def open(self) -> None:
         """Connect; raises LinkDown."""
         await self.close()
-        loop = asyncio.get_running_loop()
+        within_s = max(self.timeout_s, self.least_open_s)
         try:
-            async with asyncio.timeout(self.timeout_s):
-                _, self._connection = await loop.create_connection(
-                    lambda: _Connection(loop, self._log), self._host, self._port
-                )
+            async with asyncio.timeout(within_s):
+                self._connection = await self._connect(asyncio.get_running_loop())
         except TimeoutError as err:
-            raise LinkDown(f"connect to {self._host}:{self._port}: no answer in {self.timeout_s:g} s") from err
+            raise LinkDown(f"connect to {self._host}:{self._port}: no answer in {within_s:g} s") from err
         except OSError as err:
             raise LinkDown(f"connect to {self._host}:{self._port}: {err}") from err
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> Asking:
+        """A new connection; raises OSError."""
+        _, connection = await loop.create_connection(lambda: Connection(loop, self._log), self._host, self._port)
+        return connection
 
     async def close(self) -> None:
         """Disconnect; harmless when not connected."""
@@ -68,8 +92,21 @@ class TcpLink:
         except BadReply as err:
             raise DeviceSilent(f"read {function}:{address}+{count}, unit {unit}: {err}", err.fault) from err
 
+    async def write(self, unit: int, address: int, registers: bytes) -> None:
+        """Write holding registers and check the echo; raises as `read`. See bus.WritingLink."""
+        if self._connection is None:
+            raise LinkDown(f"{self._host}:{self._port} is not connected")
+        request = write_request(address, registers)
+        try:
+            answered, reply = await self._connection.ask(unit, request, self.timeout_s)
+            if answered != unit:
+                raise BadReply(f"unit {answered} answered", Fault.REPLY_UNIT)
+            check_written(reply, request)
+        except BadReply as err:
+            raise DeviceSilent(f"write {address}, unit {unit}: {err}", err.fault) from err
 
-class _Connection(asyncio.BufferedProtocol):
+
+class Connection(asyncio.BufferedProtocol):
     """One TCP connection: frames in and out of one buffer, made once.
 
     asyncio's plain protocols allocate 256 KiB for each reply, which costs more than all the rest of a request.
@@ -78,7 +115,8 @@ class _Connection(asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, log: EventLog) -> None:
         self._loop = loop
         self._log = log
-        self._buffer = memoryview(bytearray(4 * (_BEFORE_LENGTH + _LONGEST)))
+        self._deadlines = deadlines_of(loop)
+        self._buffer = memoryview(bytearray(4 * (BEFORE_LENGTH + LONGEST)))
         self._filled = 0
         self._transaction = 0
         self._asked = 0
@@ -94,27 +132,31 @@ class _Connection(asyncio.BufferedProtocol):
             raise LinkDown(self._reason or "not connected")
         assert self._pending is None, "one request at a time"
         self._transaction = (self._transaction + 1) & 0xFFFF
-        self._asked = min(self._asked + 1, _EARLIER)
-        frame = _MBAP.pack(self._transaction, 0, len(pdu) + 1, unit) + pdu
+        self._asked = min(self._asked + 1, EARLIER)
+        frame = MBAP.pack(self._transaction, 0, len(pdu) + 1, unit) + pdu
         if self._log.debugging:
             self._log.debug("frame.sent", frame=frame.hex(" "))
         pending: asyncio.Future[Reply] = self._loop.create_future()
         self._pending = pending
-        deadline = self._loop.call_later(timeout_s, self._expire, pending, timeout_s)
+        self._deadlines.set(pending, timeout_s, partial(self._expire, pending, timeout_s))
         try:
             self._transport.write(frame)
             reply: Reply = await pending
             return reply
         finally:
-            deadline.cancel()
+            self._deadlines.met(pending)
             self._pending = None
 
     def _expire(self, pending: "asyncio.Future[Reply]", timeout_s: float) -> None:
         if pending.done():
             return
         self._silent += 1
+        if self._filled and self._log.debugging:
+            self._log.debug("frame.broken_off", frame=bytes(self._buffer[: self._filled]).hex(" "))
         pending.set_exception(BadReply(f"no reply in {timeout_s:g} s", Fault.TIMEOUT))
-        if self._silent >= _SILENT_REQUESTS:
+        if self._transport is not None and unheard(self._transport.get_extra_info("socket")):
+            self.end("the other side's computer does not even acknowledge what is sent to it")
+        elif self._silent >= _SILENT_REQUESTS:
             self.end(f"not a byte in answer to {self._silent} requests")
 
     def end(self, reason: str) -> None:
@@ -151,17 +193,19 @@ class _Connection(asyncio.BufferedProtocol):
         self._silent = 0
         self._filled += nbytes
         at = 0
-        while self._filled - at >= _MBAP.size and self._reason is None:
-            transaction, protocol, length, unit = _MBAP.unpack_from(self._buffer, at)
-            if protocol != 0 or not 2 <= length <= _LONGEST:
+        while self._filled - at >= MBAP.size and self._reason is None:
+            transaction, protocol, length, unit = MBAP.unpack_from(self._buffer, at)
+            if protocol != 0 or not 2 <= length <= LONGEST:
+                if self._log.debugging:
+                    self._log.debug("frame.refused", frame=bytes(self._buffer[at : self._filled]).hex(" "))
                 self._distrust(f"not Modbus: protocol id {protocol}, length {length}", Fault.REPLY_PROTOCOL)
                 return
-            end = at + _BEFORE_LENGTH + length
+            end = at + BEFORE_LENGTH + length
             if end > self._filled:
                 break
             if self._log.debugging:
                 self._log.debug("frame.received", frame=bytes(self._buffer[at:end]).hex(" "))
-            self._take(transaction, (unit, bytes(self._buffer[at + _MBAP.size : end])))
+            self._take(transaction, (unit, bytes(self._buffer[at + MBAP.size : end])))
             at = end
         if at == self._filled:
             self._filled = 0

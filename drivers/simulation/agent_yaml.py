@@ -1,6 +1,6 @@
 """Agent settings that read every meter of a plant file: the other side of the simulator, ready to run."""
 
-from drivers.simulation.plant_file import PlantFile
+from drivers.simulation.plant_file import Endpoint, PlantFile
 from wattline.units import duration_text
 
 
@@ -15,10 +15,16 @@ def agent_yaml(file: PlantFile, *, gateway: str = "simulated") -> str:
         "buses:",
     ]
     for endpoint in file.endpoints:
-        lines += [f"  - name: {endpoint.name}", f"    tcp: {endpoint.listen}", "    devices:"]
+        lines += [f"  - name: {endpoint.name}", _way(endpoint), "    devices:"]
         lines += [
             f"      - {{name: {meter.name}, unit: {meter.unit}, profile: {meter.profile},"
             f" every: {duration_text(meter.every)}}}"
             for meter in endpoint.meters
         ]
     return "\n".join(lines) + "\n"
+
+
+def _way(endpoint: Endpoint) -> str:
+    if endpoint.serial is None:
+        return f"    tcp: {endpoint.listen}"
+    return f"    serial: {{port: {endpoint.serial.link.absolute()}, line: {endpoint.serial.line}}}"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from drivers.simulation.agent_yaml import agent_yaml
-from drivers.simulation.server import ListenFailed
+from drivers.simulation.served import ListenFailed
 from drivers.simulation.simulator import Simulator, load_simulator
 from wattline.clock import SystemClock
 from wattline.resources import config_dir
@@ -33,7 +33,8 @@ exit status: 0 stopped as told, 1 an address cannot be listened on, 78 the plant
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wattline simulate",
-        description="Serve the meters of a simulated plant over real Modbus TCP, each with the registers of its model.",
+        description="Serve the meters of a simulated plant over real Modbus TCP and serial lines, each with the"
+        " registers of its model, and with faults on a script (docs/simulator.md).",
         epilog=_EPILOG.format(example=config_dir() / "demo" / "plant.yaml"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
         print(agent_yaml(simulator.file), end="")
         return 0
     if args.list:
-        print(table(simulator, [endpoint.address[1] for endpoint in simulator.file.endpoints], clock.now_ns()))
+        print(table(simulator, [endpoint.place for endpoint in simulator.file.endpoints], clock.now_ns()))
         return 0
     try:
         asyncio.run(_serve(simulator, clock))
@@ -69,21 +70,28 @@ async def _serve(simulator: Simulator, clock: SystemClock) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with simulator.servers(clock) as servers:
-        print(table(simulator, servers.ports, clock.now_ns()))
+        print(table(simulator, servers.places, clock.now_ns()))
         print("serving; Ctrl-C ends it", flush=True)
         await stop.wait()
 
 
-def table(simulator: Simulator, ports: list[int], at_ns: int) -> str:
-    """Endpoints and meters for people, with what flows now; `ports` are the real ones, in order of the endpoints."""
+def table(simulator: Simulator, places: list[str], at_ns: int) -> str:
+    """Endpoints and meters for people, with what flows now; `places` of the endpoints in their order."""
     rows = [("address", "unit", "meter", "profile", "measures", "now")]
-    for endpoint, port in zip(simulator.file.endpoints, ports, strict=True):
-        where = f"{endpoint.address[0]}:{port}"
-        for meter in endpoint.meters:
+    for endpoint, where in zip(simulator.file.endpoints, places, strict=True):
+        for number, meter in enumerate(endpoint.meters):
             carrier = simulator.plant.carrier(meter.measures)
             rate = f"{simulator.plant.rate(meter.measures, at_ns):.1f} {'kW' if carrier.unit == 'kWh' else 'm3/h'}"
-            rows.append((where, str(meter.unit), meter.name, meter.profile, f"{carrier} at {meter.measures}", rate))
-            where = ""
+            rows.append(
+                (
+                    "" if number else where,
+                    str(meter.unit),
+                    meter.name,
+                    meter.profile,
+                    f"{carrier} at {meter.measures}",
+                    rate,
+                )
+            )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -76,8 +76,9 @@ class Image:
         if not 0 < count <= limits.max_registers:
             raise ReadRefused(3)
         points = [p for p in self._points if p.table is table and p.address < after and p.end > address]
-        if points and (address, after) == (points[0].address, points[0].end):
-            return [(0, points[0])]
+        exact = sorted((p for p in points if (p.address, p.end) == (address, after)), key=lambda p: not p.alone)
+        if exact:
+            return [(0, exact[0])]
         points = [point for point in points if not point.alone]
         refused = (
             (limits.even_addresses and (address % 2 or count % 2))
@@ -105,10 +106,12 @@ class Image:
 
 
 def multiplier(meter: Source, point: Point, moment: Moment) -> float:
-    """What the register is multiplied by to give the value: scale and the ratios set in the meter."""
+    """What the register is multiplied by to give the value: scale, and the ratios and exponents set in the meter."""
     factor = float(point.scale)
     for name in point.multiply_by:
-        factor *= meter.value(name, moment) or 1.0
+        value = meter.value(name, moment)
+        table = meter.profile.points[name].as_factor
+        factor *= float(dict(table)[int(value or 0)]) if table else value or 1.0
     return factor
 
 

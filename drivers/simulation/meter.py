@@ -7,7 +7,7 @@ voltage, frequency and temperatures wander, slowly and reproducibly.
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from drivers.modbus.profile import Medium, Profile
@@ -23,6 +23,9 @@ _MEDIUM: Final = {
     Carrier.FRESH_WATER: Medium.WATER,
     Carrier.HEAT: Medium.HEAT,
 }
+_EXPONENTS: Final = {
+    "sf_power_factor": -1, "sf_power": 2, "sf_frequency": -2, "sf_voltage": -1, "sf_current": -1, "sf_temperature": -1,
+}  # fmt: skip
 _DEMAND_NS: Final = 900 * NS
 _SUPPLY_DEGC: Final = 110.0
 _SPREAD_K: Final = 45.0
@@ -56,14 +59,19 @@ class SimulatedMeter:
             Carrier.HEAT: _HEAT,
         }[carrier]
         rules = {**rules, "serial_number": always(float(chance.randrange(10_000_000, 99_999_999)))}
+        codes = {
+            probe.name: always(float(code)) for probe in profile.probes if isinstance(code := probe.values[0], int)
+        }
+        rules = {**rules, **codes, **{name: always(code) for name, code in _scale_codes(profile)}}
         self._rules = {name: rule for name in profile.points if (rule := _rule(name, rules)) is not None}
 
     @property
     def main_point(self) -> str:
         """The register that counts what flows here: the point by which an energy centre counts this meter."""
-        way = "export" if self.meter.reversed else "import"
+        total = f"energy_active_{'export' if self.meter.reversed else 'import'}_total"
+        by_tariff = total.replace("_total", "_t1")
         return {
-            Carrier.ELECTRICITY: f"energy_active_{way}_total",
+            Carrier.ELECTRICITY: by_tariff if total not in self.profile.points and by_tariff in self._rules else total,
             Carrier.NATURAL_GAS: "volume_base_total",
             Carrier.FRESH_WATER: "volume_total",
             Carrier.HEAT: "heat_energy_total",
@@ -87,6 +95,16 @@ class SimulatedMeter:
         """What `point` says at `moment`, in the point's unit; None when the meter has no such value."""
         rule = self._rules.get(point)
         return None if rule is None else rule(moment)
+
+
+def _scale_codes(profile: Profile) -> Iterable[tuple[str, float]]:
+    """Settings as the profile needs them; exponents and unit codes such that the plant's values fit their registers."""
+    yield from ((setting.name, float(setting.value)) for setting in profile.settings)
+    for point in profile.points.values():
+        known = [code for code, _ in point.as_factor]
+        if known:
+            exponent = next((e for part, e in _EXPONENTS.items() if point.name.startswith(part)), 0)
+            yield point.name, float(exponent if exponent in known else known[0])
 
 
 def _rule(point: str, rules: Mapping[str, Rule]) -> Rule | None:

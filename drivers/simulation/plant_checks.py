@@ -16,6 +16,7 @@ def load_plant_file(path: Path) -> tuple[PlantFile, Document]:
     _check_times(plant, document)
     _check_tree(plant, document)
     _check_meters(plant, document)
+    _check_faults(plant, document)
     return plant, document
 
 
@@ -72,10 +73,17 @@ def _check_tree(plant: PlantFile, document: Document) -> None:
             raise document.error(("nodes", name, "feeds"), f"mixes {' and '.join(sorted(carriers))}")
 
 
+def _check_faults(plant: PlantFile, document: Document) -> None:
+    meters = {meter.name for meter in plant.meters}
+    for place, mishap in enumerate(plant.faults):
+        if mishap.meter not in meters:
+            raise document.error(("faults", place, "meter"), f"{mishap.meter} is not among the meters")
+
+
 def _check_meters(plant: PlantFile, document: Document) -> None:
     for what, names in (
         ("endpoint", [endpoint.name for endpoint in plant.endpoints]),
-        ("address", [endpoint.listen for endpoint in plant.endpoints if endpoint.address[1]]),
+        ("address", [endpoint.place for endpoint in plant.endpoints if not endpoint.place.endswith(":0")]),
         ("meter", [meter.name for meter in plant.meters]),
     ):
         twice = [name for name, count in Counter(names).items() if count > 1]

@@ -8,11 +8,15 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from drivers.modbus.serial_line import SerialLine
+from drivers.simulation.mishaps import Mishap
+from drivers.simulation.served import SerialEnd
 from wattline.units import Duration
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -158,21 +162,46 @@ class Meter(_Table):
     reversed: bool = False
 
 
+class Serial(_Table):
+    """A serial line by Modbus RTU; `link` is made, relative to where the simulator is started."""
+
+    link: Path
+    line: Annotated[str, AfterValidator(lambda text: str(SerialLine.parse(text)))]
+    turnaround: Annotated[Duration, Field(le=5)] = Decimal("0.02")  # what a meter thinks before it answers
+
+
 class Endpoint(_Table):
-    """One Modbus TCP address; several units behind it make it a gateway."""
+    """One Modbus TCP address, or a serial line; several units behind an address make it a gateway."""
 
     name: Name
-    listen: Annotated[str, AfterValidator(_listen)]
+    listen: Annotated[str, AfterValidator(_listen)] | None = None
+    serial: Serial | None = None
     meters: Annotated[tuple[Meter, ...], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.listen is None) == (self.serial is None):
+            raise ValueError("needs one of listen: 127.0.0.1:15020 and serial: {link: ./ttyPLANT, line: 9600 8N1}")
+        return self
+
     @property
-    def address(self) -> tuple[str, int]:
+    def at(self) -> tuple[str, int] | SerialEnd:
+        if self.serial is not None:
+            end = self.serial
+            return SerialEnd(link=end.link, line=SerialLine.parse(end.line), turnaround_s=float(end.turnaround))
+        assert self.listen is not None
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def place(self) -> str:
+        """For people."""
+        return self.listen or str(self.at)
+
 
 class PlantFile(_Table):
-    """A whole plant. `origin` is when all registers show their `start`; the start of the program when not given."""
+    """A whole plant. `origin` is when all registers show their `start`; the start of the program when not given.
+    `faults` is the script of what befalls its meters."""
 
     site: Name
     zone: Annotated[str, AfterValidator(_zone)]
@@ -185,6 +214,7 @@ class PlantFile(_Table):
     sources: dict[Name, Source] = {}
     nodes: dict[Name, Node] = {}
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    faults: tuple[Mishap, ...] = ()
 
     @property
     def meters(self) -> tuple[Meter, ...]:

@@ -1,16 +1,18 @@
 """A plant file brought to life: plant, meters and register images, ready to be served or to be asked for the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.modbus import catalogue
 from drivers.simulation.image import Image
 from drivers.simulation.meter import SimulatedMeter
+from drivers.simulation.mishaps import Script
 from drivers.simulation.plant import Plant, build_plant
 from drivers.simulation.plant_checks import load_plant_file
-from drivers.simulation.plant_file import PlantFile
-from drivers.simulation.server import Servers
+from drivers.simulation.plant_file import Endpoint, PlantFile
+from drivers.simulation.served import Served
+from drivers.simulation.servers import Servers
 from wattline.clock import Clock
 from wattline.errors import ConfigError
 
@@ -24,13 +26,21 @@ class Simulator:
     meters: Mapping[str, SimulatedMeter]
 
     def servers(self, clock: Clock) -> Servers:
-        """The plant's endpoints as Modbus TCP servers, in the order of the file."""
+        """The plant's endpoints, in the order of the file; the script of its faults starts now."""
+        started = clock.monotonic()
         return Servers(
-            [
-                (endpoint.address, {meter.unit: Image(self.meters[meter.name]) for meter in endpoint.meters})
-                for endpoint in self.file.endpoints
-            ],
-            clock,
+            [self._served(endpoint, lambda: clock.monotonic() - started) for endpoint in self.file.endpoints], clock
+        )
+
+    def _served(self, endpoint: Endpoint, elapsed_s: Callable[[], float]) -> Served:
+        mishaps = {
+            meter.unit: [mishap for mishap in self.file.faults if mishap.meter == meter.name]
+            for meter in endpoint.meters
+        }
+        return Served(
+            endpoint.at,
+            {meter.unit: Image(self.meters[meter.name]) for meter in endpoint.meters},
+            {unit: Script(script, elapsed_s) for unit, script in mishaps.items() if script},
         )
 
 

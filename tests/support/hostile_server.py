@@ -1,6 +1,7 @@
 """A TCP server that answers Modbus requests as a test tells it to, right or wrong."""
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -47,7 +48,8 @@ class Hostile:
 
 
 @asynccontextmanager
-async def hostile_server(answer: Answer) -> AsyncIterator[Hostile]:
+async def hostile_server(answer: Answer, listener: socket.socket | None = None) -> AsyncIterator[Hostile]:
+    """On a free port of 127.0.0.1, or on this listener; leaving cuts all connections."""
     state = Hostile()
     serving: set[asyncio.Task[None]] = set()
 
@@ -68,7 +70,10 @@ async def hostile_server(answer: Answer) -> AsyncIterator[Hostile]:
             serving.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    if listener is None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    else:
+        server = await asyncio.start_server(serve, sock=listener)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state

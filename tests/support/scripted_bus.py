@@ -39,9 +39,9 @@ class ScriptedReader:
             await asyncio.sleep(bus.timeout_s if device.silent else device.answer_s)
             if device.silent:
                 raise DeviceSilent("read input 0+2: no reply", Fault.TIMEOUT)
-            return Sweep(
-                device=device.name, taken_at=bus.clock.now_ns(), values=dict.fromkeys(self.wanted, 1.0), faults={}
-            )
+            faults = {point: device.faults[point] for point in self.wanted if point in device.faults}
+            values = dict.fromkeys((point for point in self.wanted if point not in faults), 1.0)
+            return Sweep(device=device.name, taken_at=bus.clock.now_ns(), values=values, faults=faults)
         finally:
             bus.busy = False
 
@@ -52,6 +52,7 @@ class ScriptedDevice:
     bus: "ScriptedBus"
     answer_s: float = 0.02
     silent: bool = False
+    faults: dict[str, Fault] = field(default_factory=dict[str, Fault])
     asked: list[int] = field(default_factory=list)
     points: tuple[PointInfo, ...] = POINTS
 

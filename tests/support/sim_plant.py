@@ -20,8 +20,9 @@ from agent.spool_disk import Change, DiskFailed, Read, SqliteDisk, Stored
 from centre.ingest import Ingest
 from centre.store.base import SeriesKey
 from centre.store.sqlite import SqliteStore
-from drivers.base import DeviceSilent
+from drivers.base import DeviceSilent, LinkDown
 from drivers.modbus.bus import ModbusBus
+from drivers.modbus.pdu import Refused
 from metering.faults import Fault
 from metering.parcel import Received, open_parcel
 from support.sim_broker import SimBroker
@@ -52,21 +53,32 @@ def agent_yaml(folder: Path, *, buses: int, devices: int, every: str) -> Path:
 
 
 class SimLink:
-    """A Modbus link whose every meter answers after 20 ms with the seconds since the start; silent when told so."""
+    """A Modbus link whose every meter answers after 20 ms with the seconds since the start.
+
+    `silent` units do not answer, reads over `holes` (unit, register) are refused, nothing works while it is `cut`.
+    """
 
     def __init__(self, bus: str, clock: Clock, start_ns: int, ledger: Ledger) -> None:
         self.silent: set[int] = set()
+        self.holes: set[tuple[int, int]] = set()
+        self.cut = False
         self._bus, self._clock, self._start_ns, self._ledger = bus, clock, start_ns, ledger
 
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        if self.cut:
+            raise LinkDown("no route to host")
 
     async def close(self) -> None: ...
 
     async def read(self, unit: int, function: int, address: int, count: int) -> bytes:
         await asyncio.sleep(0.02)
+        if self.cut:
+            raise LinkDown("no route to host")
         if unit in self.silent:
             await asyncio.sleep(1.0)
             raise DeviceSilent("no reply", Fault.TIMEOUT)
+        if any((unit, register) in self.holes for register in range(address, address + count)):
+            raise Refused("exception 2", 2)
         second = (self._clock.now_ns() - self._start_ns) // NS
         self._ledger.add((f"{self._bus}-{unit}", second))
         return struct.pack(">f", float(second)) * (count // 2)

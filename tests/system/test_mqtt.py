@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.certificates import authority, certificate
 from support.mosquitto import Mosquitto, free_port
 from wattline.broker import (
     BrokerLost,
@@ -269,25 +270,6 @@ def test_the_will_is_published_after_a_crash_and_not_after_a_good_bye(tmp_path: 
 
 
 # --- TLS ------------------------------------------------------------------------------------------------------
-
-
-def openssl(directory: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
-
-
-def authority(directory: Path, name: str) -> None:
-    """<name>.crt and <name>.key: a throw-away certificate authority."""
-    openssl(directory, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", f"{name}.key",
-            "-out", f"{name}.crt", "-subj", f"/CN={name}")  # fmt: skip
-
-
-def certificate(directory: Path, ca: str, name: str, alternative: str, *, days: str = "2") -> None:
-    """<name>.crt and <name>.key signed by `ca` for the subject alternative name `alternative`."""
-    (directory / f"{name}.ext").write_text(f"subjectAltName={alternative}\n")
-    openssl(directory, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
-            "-subj", f"/CN={name}")  # fmt: skip
-    openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key",
-            "-CAcreateserial", "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.crt")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

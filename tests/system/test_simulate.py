@@ -12,7 +12,7 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from drivers.modbus.bus import ModbusTcpBus
-from drivers.simulation.server import ListenFailed
+from drivers.simulation.served import ListenFailed
 from drivers.simulation.simulator import Simulator, load_simulator
 from metering.sweep import Sweep
 from support.ports import free_ports

@@ -1,21 +1,29 @@
 """The agent whole, in virtual time: pollers, a real spool file, a simulated broker; started, disturbed, stopped."""
 
 import asyncio
+import json
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 from agent.app import Ports, run_agent
 from agent.build import build
+from agent.cli import check
 from agent.plan import BusPlan
 from agent.settings import load
 from agent.spool_disk import SqliteDisk
 from drivers.base import DeviceSilent
+from drivers.modbus import catalogue
 from drivers.modbus.bus import ModbusBus
+from drivers.modbus.pdu import Refused
 from metering.faults import Fault
 from metering.parcel import open_parcel
+from metering.quantities import IDENTITY
 from metering.status import State, Status, decode_status
 from metering.sweep import Sweep
 from metering.topics import Topics
@@ -50,6 +58,8 @@ class Meters:
 
     def __init__(self) -> None:
         self.silent: set[int] = set()
+        self.holes: set[tuple[int, int]] = set()
+        self.asked = self.refused = 0
 
     async def open(self) -> None: ...
 
@@ -59,6 +69,10 @@ class Meters:
         await asyncio.sleep(0.01)
         if unit in self.silent:
             raise DeviceSilent("no reply", Fault.TIMEOUT)
+        self.asked += 1
+        if any((unit, address + n) in self.holes for n in range(count)):
+            self.refused += 1
+            raise Refused("exception 2", 2)
         return bytes(2 * count)
 
 
@@ -82,7 +96,7 @@ def life(
     tmp_path: Path, script: Callable[[Gateway], Awaitable[None]], notifier: Notifier | None = None
 ) -> tuple[Gateway, list[dict[str, Any]]]:
     path = tmp_path / "agent.yaml"
-    path.write_text(SETTINGS)
+    path.write_text(SETTINGS.replace("directory: spool", f"directory: {tmp_path / 'spool'}"))
     plan = load(path).plan()
 
     async def main(clock: VirtualClock) -> Gateway:
@@ -117,7 +131,7 @@ async def ten_minutes(gateway: Gateway) -> None:
 def test_every_reading_of_ten_minutes_is_published_and_the_stop_says_goodbye(tmp_path: Path) -> None:
     gateway, events = life(tmp_path, ten_minutes)
     seconds = {
-        name: [s.taken_at // NS for s in gateway.sweeps() if s.device == name]
+        name: [s.taken_at // NS for s in gateway.sweeps() if s.device == name and set(s.values) != {IDENTITY}]
         for name in ("incomer", "line-1", "line-2")
     }
     start = START_NS // NS
@@ -192,8 +206,9 @@ def test_the_service_manager_hears_of_readiness_health_and_stop(tmp_path: Path) 
         notifier.close()
     assert "READY=1" in heard
     assert heard.count("WATCHDOG=1") == 5
-    assert any(line.startswith("STATUS=3 devices, 3 answering; broker connected; ") for line in heard)
-    assert any(line.startswith("STATUS=3 devices, 2 answering; broker connected; ") for line in heard)
+    # each second: 3 requests to each of two meters, 10 ms each, and the SDM120's two pauses of 100 ms
+    assert any(line.startswith("STATUS=3 devices, 3 answering; busiest bus 26%; broker connected; ") for line in heard)
+    assert any(re.match(r"STATUS=3 devices, 2 answering; busiest bus \d+%; broker connected; ", line) for line in heard)
     assert heard[-1] == "STOPPING=1"
 
 
@@ -219,3 +234,30 @@ def test_a_poller_that_dies_ends_the_agent_loudly_and_saves_what_was_read(tmp_pa
     gateway, _ = life(tmp_path, ten_minutes)
     saved = [sweep for sweep in gateway.sweeps() if sweep.device == "incomer"]
     assert len(saved) > 600
+
+
+def test_a_refused_register_is_reported_everywhere_and_left_alone_after_a_restart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hole = catalogue.load("eastron-sdm120").points["voltage_l1_n"].address
+
+    async def script(gateway: Gateway) -> None:
+        gateway.meters.holes = {(2, hole)}
+        await asyncio.sleep(120)
+
+    gateway, events = life(tmp_path, script)
+    (event,) = [event for event in events if event["event"] == "points.quarantined"]
+    assert (event["device"], event["points"], event["fault"]) == ("line-1", "voltage_l1_n", "exception_2")
+    last = [sweep for sweep in gateway.sweeps() if sweep.device == "line-1"][-1]
+    assert last.faults == {"voltage_l1_n": Fault.EXCEPTION_2}
+    assert "power_active_total" in last.values
+    assert gateway.statuses()[-1].counters["points_quarantined"] == 1
+    assert gateway.statuses()[-1].counters["faults.exception_2"] > 100
+
+    again, _ = life(tmp_path, script)
+    assert again.meters.asked > 100
+    assert again.meters.refused == 0
+
+    assert check([str(tmp_path / "agent.yaml"), "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["warnings"]
+    assert any("line-1: the meter refuses voltage_l1_n" in each and "on_request" in each for each in warnings)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -66,7 +67,29 @@ def test_a_plan_no_bus_can_carry_is_exit_78(tmp_path: Path) -> None:
     )
     done = wattline("check", str(path))
     assert done.returncode == 78
-    assert "bus bus: its reads need 2.5 s of each second" in done.stderr
+    assert "agent.yaml:6: " in done.stderr
+    assert "bus bus: its reads need 2.5 s of each 1 s" in done.stderr
+    assert "`every: 3s` would fit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "every", "fits"), [(["run"], "1s", "10s"), (["check", "--reply", "300ms"], "10s", "20s")]
+)
+def test_a_plan_that_does_not_fit_names_the_line_of_its_bus_and_what_would_fit(
+    command: list[str], every: str, fits: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.yaml"
+    meters = "".join(
+        f"      - {{name: m{n}, unit: {n}, profile: eastron-sdm630, every: {every}}}\n" for n in range(1, 9)
+    )
+    path.write_text(
+        'site: a\ngateway: b\nbroker: {url: "mqtt://127.0.0.1:1"}\nspool: {directory: spool}\n'
+        f"buses:\n  - name: line\n    serial: {{port: /dev/ttyS9, line: 9600 8N1}}\n    devices:\n{meters}"
+    )
+    done = wattline(*command, str(path))
+    assert done.returncode == 78
+    assert re.search(rf"agent\.yaml:6: .*need .* of each .*`every: {fits}` would fit", done.stderr)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_credential_is_exit_78_before_anything_is_opened(tmp_path: Path) -> None:
@@ -138,7 +161,9 @@ def test_the_agent_is_ready_without_broker_and_meters_and_stops_in_order(tmp_pat
             [sys.executable, "-P", "-m", "wattline", "run", EXAMPLE], env=environment, stderr=subprocess.PIPE, text=True
         )
         heard: list[str] = []
-        while "STATUS=1 devices, 0 answering; broker away; 0 parcels waiting" not in heard or "READY=1" not in heard:
+        status = "STATUS=1 devices, 0 answering; busiest bus 0%; broker away; 0 parcels waiting"
+        while status not in heard or "READY=1" not in heard:
+            assert len(heard) < 60, heard
             heard.append(manager.recv(4096).decode())
         agent.send_signal(signal.SIGTERM)
         _, errors = agent.communicate(timeout=30)

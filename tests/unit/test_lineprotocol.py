@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.faults import ALL_POINTS, Fault
-from metering.lineprotocol import (
-    LineError,
-    check_name,
-    decode_sweeps,
-    encode_sweep,
-    number_text,
-    parse_line,
-    shortest_float32,
-)
+from metering.float32 import shortest_float32
+from metering.lineprotocol import LineError, check_name, decode_sweeps, encode_sweep, number_text, parse_line
 from metering.sweep import Sweep
 
 TAGS = ",site=s-1,gateway=g.1"

@@ -212,12 +212,12 @@ def test_one_missing_register_costs_its_neighbours_only_the_first_sweeps() -> No
         link.illegal = frozenset({5})
         reader = device.reader([point.name for point in device.points])
         with capture_events() as events:
-            sweeps = [await reader.read() for _ in range(5)]
-        assert [len(got.values) for got in sweeps] == [0, 4, 6, 7, 7]
+            sweeps = [await reader.read() for _ in range(7)]
+        assert [len(got.values) for got in sweeps] == [0, 4, 6, 7, 7, 7, 7]
         assert sweeps[-1].faults == {"cfg_5": Fault.EXCEPTION_2}
-        assert [event["event"] for event in events] == ["block.split"] * 3
+        assert [event["event"] for event in events] == ["block.split"] * 3 + ["points.quarantined"]
         assert events[0]["device"] == "meter"
-        assert len(reader.requests) == 4
+        assert [request.what for request in reader.requests] == ["holding 0+5", "holding 6+2"]
 
     on_bus(test, profile)
 

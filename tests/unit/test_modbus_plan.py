@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.modbus.plan import Block, PlanError, plan, split
+from drivers.modbus.plan import Block, PlanError, plan, split, worthwhile_gap
 from drivers.modbus.profile import Limits, Point, Table
 from support.points import make_point
 
@@ -130,6 +130,49 @@ def test_no_other_choice_needs_fewer_requests(spans: list[tuple[int, str]], with
     points = [make_point(f"cfg_{n}", address, kind) for n, (address, kind) in enumerate(spans)]
     points_all[:] = points
     assert len(plan(points, within)) == fewest(points, within)
+
+
+def cheapest(points: Sequence[Point], within: Limits, known: Sequence[Point], worth: int) -> int:
+    """The least sum of registers + `worth` a read, by trying every partition of the points into reads of their own."""
+    if not points:
+        return 0
+    head, rest = points[0], points[1:]
+    best: int | None = None
+    for chosen in range(2 ** len(rest)):
+        group = [head, *(p for n, p in enumerate(rest) if chosen >> n & 1)]
+        if not one_read(group, within, known):
+            continue
+        first, end = min(p.address for p in group), max(p.end for p in group)
+        if within.even_addresses:
+            first, end = first - first % 2, end + end % 2
+        left = [p for n, p in enumerate(rest) if not chosen >> n & 1]
+        cost = end - first + worth + cheapest(left, within, known, worth)
+        best = cost if best is None else min(best, cost)
+    assert best is not None
+    return best
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from(TYPES)), min_size=1, max_size=6),
+    st.builds(
+        Limits, max_registers=st.sampled_from([6, 7, 10, 20]), max_gap=st.integers(0, 6), even_addresses=st.booleans()
+    ),
+    st.integers(0, 25),
+)
+def test_no_other_choice_takes_less_time_on_a_serial_line(
+    spans: list[tuple[int, str]], within: Limits, worth: int
+) -> None:
+    points = [make_point(f"cfg_{n}", address, kind) for n, (address, kind) in enumerate(spans)]
+    blocks = plan(points, within, worthwhile_gap=worth)
+    assert sum(block.count + worth for block in blocks) == cheapest(points, within, points, worth)
+    assert sorted(p.name for block in blocks for p in block.points) == sorted(p.name for p in points)
+
+
+def test_the_worthwhile_gap_follows_from_baud_and_turnaround() -> None:
+    slow, fast = 10 / 9600, 10 / 115200
+    assert worthwhile_gap(character_s=slow, turnaround_s=0.005) == 12
+    assert worthwhile_gap(character_s=slow, turnaround_s=0.1) == 58
+    assert worthwhile_gap(character_s=fast, turnaround_s=0.02) == 125
 
 
 def test_a_read_crosses_registers_that_other_points_describe() -> None:

@@ -114,7 +114,7 @@ def test_one_silent_device_among_eight_leaves_the_others_on_time() -> None:
     probes = result.bus.devices[3].asked
     gaps = [(later - earlier) / NS for earlier, later in pairwise(probes)]
     assert gaps == sorted(gaps), "left alone longer each time"
-    assert 60 <= gaps[-1] <= 63
+    assert 10 <= gaps[-1] <= 12
     assert result.news().count("device.silent") == 1
     assert result.poller.answering == 7
 
@@ -129,7 +129,7 @@ def test_a_device_that_comes_back_is_read_within_its_probe_interval() -> None:
     result = poll(script, EIGHT)
     back = [event for event in result.events if event["event"] == "device.back"]
     assert [event["device"] for event in back] == ["meter-1"]
-    assert 300 < back[0]["after_s"] < 364
+    assert 300 < back[0]["after_s"] < 313
     last = seconds(result.values("meter-1"))
     assert last == list(range(last[0], last[0] + len(last))), "from then on each second again"
 
@@ -158,7 +158,7 @@ def test_a_slow_device_that_missed_its_time_is_asked_again_soon() -> None:
     assert len(result.values("meter-2")) == 1
     assert len(result.faults("meter-1")) == 1, "one due time, one explanation, however many retries"
     (late,) = result.values("meter-1")
-    assert 15 < late.taken_at / NS - (START_NS / NS + 900) < 50
+    assert 19 < late.taken_at / NS - (START_NS / NS + 900) < 32
 
 
 def test_a_lost_connection_is_made_again_at_once_and_no_reading_is_lost() -> None:
@@ -196,8 +196,8 @@ def test_a_bus_that_is_down_explains_every_due_time_and_comes_back() -> None:
         seen = sorted({*seconds(faults), *seconds(result.values(name))})
         assert seen == [START_NS // NS + second for second in range(1, 371)]
     gaps = [(later - earlier) / NS for earlier, later in pairwise(result.bus.connects)]
-    assert max(gaps[1:]) <= 61
-    assert len(result.bus.connects) < 20, "with growing delay"
+    assert max(gaps[1:]) <= 5
+    assert len(result.bus.connects) < 120, "with growing delay"
 
 
 def test_a_bus_that_is_not_there_at_the_start_is_one_line() -> None:
@@ -234,7 +234,80 @@ def test_a_link_that_dies_at_every_read_is_backed_off_from_too() -> None:
 
     result = poll(script, EIGHT)
     assert result.news() == ["bus.up", "bus.down"]
-    assert len(result.bus.connects) < 15
+    assert len(result.bus.connects) < 50
+
+
+def test_a_silent_device_on_a_bus_without_free_time_is_found_when_it_returns() -> None:
+    async def script(bus: ScriptedBus, clock: VirtualClock) -> None:
+        bus.devices[0].silent = True
+        for device in bus.devices:
+            device.answer_s = 0.2
+        await asyncio.sleep(120)
+        probes.append(len(bus.devices[0].asked))
+        bus.devices[0].silent = False
+        await asyncio.sleep(15)
+
+    probes: list[int] = []
+    result = poll(script, EIGHT, timeout_s=1.0)
+    assert 8 <= probes[0] <= 20, "each costs 0.25 s of 120: at most 4 %"
+    assert result.news() == ["bus.up", "device.silent", "device.back"]
+    assert result.events[2]["after_s"] < 136
+
+
+def test_every_silent_device_of_a_slow_plan_is_found_when_it_returns() -> None:
+    async def script(bus: ScriptedBus, clock: VirtualClock) -> None:
+        for device in bus.devices[:4]:
+            device.silent = True
+        await asyncio.sleep(1000)
+        for device in bus.devices[:4]:
+            device.silent = False
+        await asyncio.sleep(30)
+
+    result = poll(script, EIGHT, every="900")
+    for name in EIGHT:
+        assert len(result.values(name)) == 1, "none waits for its next quarter of an hour"
+
+
+def test_a_busy_device_is_asked_again_soon_but_not_for_ever() -> None:
+    async def script(bus: ScriptedBus, clock: VirtualClock) -> None:
+        await asyncio.sleep(890)
+        bus.devices[0].faults = dict.fromkeys((point.name for point in POINTS), Fault.EXCEPTION_6)
+        await asyncio.sleep(12)
+        bus.devices[0].faults = {}
+        await asyncio.sleep(900 + 800)
+        bus.devices[0].faults = dict.fromkeys((point.name for point in POINTS), Fault.EXCEPTION_5)
+        await asyncio.sleep(1200)
+
+    result = poll(script, EIGHT[:2], every="900")
+    asked = [(at - START_NS) // NS for at in result.bus.devices[0].asked]
+    assert asked == [900, 901, 903, 1800, 2700, 2701, 2703, 2707, 3600]
+    assert len(result.values("meter-1")) == 2
+    assert "device.silent" not in result.news()
+    assert [(at - START_NS) // NS for at in result.bus.devices[1].asked] == [900, 1800, 2700, 3600]
+
+
+def test_a_group_that_is_always_busy_is_asked_when_it_is_due_and_the_others_as_ever() -> None:
+    async def script(bus: ScriptedBus, clock: VirtualClock) -> None:
+        bus.devices[0].faults = {"energy_active_import_total": Fault.EXCEPTION_6}
+        await asyncio.sleep(3600)
+
+    result = poll(script, ["meter-1"], counters="60")
+    assert len(result.values("meter-1")) == 3600
+    assert len(result.faults("meter-1")) == 60 + 3
+
+
+def test_figures_of_the_bus_are_told_once_an_hour_and_any_time() -> None:
+    async def script(bus: ScriptedBus, clock: VirtualClock) -> None:
+        bus.devices[1].silent = True
+        await asyncio.sleep(7300)
+
+    result = poll(script, EIGHT[:2])
+    told = [event for event in result.events if event["event"] == "bus.figures"]
+    assert len(told) == 2
+    assert 2 <= told[1]["use_percent"] <= 8
+    assert told[1]["fault_backoff"] > 3000
+    assert told[1]["bus"] == "substation"
+    assert 0.02 <= result.poller.figures.use <= 0.08
 
 
 def test_when_all_devices_are_silent_it_is_one_line_for_the_bus() -> None:

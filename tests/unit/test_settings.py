@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.build import build
+from agent.plan import UNRATED, RtuOverTcpPlan, SerialPlan, TcpPlan, TlsPlan, UdpPlan
 from agent.settings import AgentSettings, load
 from drivers.modbus import catalogue
+from drivers.modbus.serial_line import SerialLine
+from wattline.clock import SystemClock
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
 
@@ -54,7 +58,8 @@ def test_the_shipped_example_loads() -> None:
 def test_a_small_file_has_sensible_defaults(write: Write) -> None:
     settings = load(write(GOOD))
     bus = settings.buses[0]
-    assert (bus.host, bus.port, bus.timeout, bus.gap) == ("10.0.0.20", 502, 1, 0)
+    assert (bus.over, bus.gap) == (TcpPlan(host="10.0.0.20", port=502), 0)
+    assert settings.plan().buses[0].timeout_s == 1
     assert (settings.commit, settings.spool.commit_interval, settings.spool.seal_interval) == ("store", 30, 5)
     assert bus.devices[0].every.gauges == bus.devices[0].every.counters == Decimal(1)
 
@@ -94,6 +99,20 @@ MISTAKES = [
     ("tcp: 10.0.0.20:502", "tcp: 10.0.0.20", "7: buses.0.tcp: must be HOST:PORT"),
     ("tcp: 10.0.0.20:502", "tcp: 10.0.0.20:99999", "7: buses.0.tcp: must be HOST:PORT"),
     ("tcp: 10.0.0.20:502", "tcp: 10.0.0.20:502\n    timeout: 1", "8: buses.0.timeout: must be a duration"),
+    ("    tcp: 10.0.0.20:502\n", "", "6: buses.0: needs one of tcp: "),
+    ("tcp: 10.0.0.20:502", "tcp: 10.0.0.20:502\n    serial: {port: /dev/x, line: 9600 8N1}", "6: buses.0: needs one of tcp: "),
+    ("tcp: 10.0.0.20:502", "serial: {port: /dev/x, line: 9600}", "7: buses.0.serial.line: '9600' is no serial line"),
+    ("tcp: 10.0.0.20:502", "serial: {port: ttyUSB0, line: 9600 8N1}", "7: buses.0.serial.port: must be the whole path"),
+    ("tcp: 10.0.0.20:502", "serial: {port: /dev/x, line: 9600 7E1, ascii: 1}", "7: buses.0.serial.ascii: "),
+    ("tcp: 10.0.0.20:502", "tcp: 10.0.0.20:502\n    udp: 10.0.0.20:502", "6: buses.0: needs one of tcp: "),
+    ("tcp: 10.0.0.20:502", "udp: 10.0.0.20", "7: buses.0.udp: must be HOST:PORT"),
+    ("tcp: 10.0.0.20:502", "rtu_over_tcp: 10.0.0.20", "7: buses.0.rtu_over_tcp: must be HOST:PORT"),
+    ("tcp: 10.0.0.20:502", "tls: 10.0.0.20", "7: buses.0.tls: "),
+    ("tcp: 10.0.0.20:502", "tls: {address: 10.0.0.20:0}", "7: buses.0.tls.address: must be HOST:PORT"),
+    ("tcp: 10.0.0.20:502", "tls: {address: 10.0.0.20, certificate: /x}", "7: buses.0.tls: certificate and key go together"),
+    ("tcp: 10.0.0.20:502", "tls: {address: 10.0.0.20, ca: [/x]}", "7: buses.0.tls.ca: must be the path of a PEM file"),
+    ("tcp: 10.0.0.20:502", "tls: {address: 10.0.0.20, ca: {secret: x}}", "7: buses.0.tls.ca: "),
+    ("tcp: 10.0.0.20:502", "tls: {address: 10.0.0.20, name: a b}", "7: buses.0.tls.name: must be a host name"),
     ('"mqtt://127.0.0.1:1883"', '"http://x"', "3: broker.url: must be mqtts://"),
     ('"mqtt://127.0.0.1:1883"', '"mqtt://u:p@x"', "3: broker.url: must be mqtts://"),
     ('"mqtt://127.0.0.1:1883"', '"mqtt://x", username: a, password: {file: /x}', "3: broker: a password would leave"),
@@ -117,6 +136,68 @@ def test_a_second_bus_of_the_same_name_is_refused(write: Write) -> None:
     lines = refused(write(GOOD + bus))
     assert lines[0] == "11: buses.1.name: bus substation stands here a second time (first in line 6)"
     assert lines[1].startswith("14: buses.1.devices.0.name: device incomer stands here a second time")
+
+
+SERIAL = GOOD.replace("tcp: 10.0.0.20:502", "serial: {port: /dev/serial/by-id/usb-1, line: 19200 8E1, rs485: true}")
+
+
+def test_a_serial_bus_has_port_line_and_a_shorter_time_out(write: Write) -> None:
+    (bus,) = load(write(SERIAL)).plan().buses
+    line = SerialLine.parse("19200 8E1")
+    assert bus.over == SerialPlan(port=Path("/dev/serial/by-id/usb-1"), line=line, rs485=True)
+    assert str(bus.over) == "/dev/serial/by-id/usb-1 (19200 8E1)"
+    assert bus.timeout_s == 0.2
+
+
+def test_a_serial_bus_may_speak_ascii(write: Write) -> None:
+    (bus,) = load(write(SERIAL.replace("19200 8E1, rs485: true", "9600 7E1, ascii: true"))).plan().buses
+    line = SerialLine.parse("9600 7E1")
+    assert bus.over == SerialPlan(port=Path("/dev/serial/by-id/usb-1"), line=line, rs485=False, ascii=True)
+    assert str(bus.over) == "/dev/serial/by-id/usb-1 (9600 7E1, ASCII)"
+    assert isinstance(bus.over, SerialPlan)
+    assert bus.over.read_s(10) == 2 * line.read_s(10)
+
+
+@pytest.mark.parametrize(
+    ("written", "over", "shown"),
+    [
+        ("udp: meter.plant:502", UdpPlan(host="meter.plant", port=502), "meter.plant:502 (UDP)"),
+        ("rtu_over_tcp: 10.0.0.21:4001", RtuOverTcpPlan(host="10.0.0.21", port=4001), "10.0.0.21:4001 (RTU over TCP)"),
+        ("tcp: '[fe80::1]:502'", TcpPlan(host="fe80::1", port=502), "[fe80::1]:502"),
+    ],
+)
+def test_a_bus_is_reached_in_one_of_several_ways(write: Write, written: str, over: object, shown: str) -> None:
+    (bus,) = load(write(GOOD.replace("tcp: 10.0.0.20:502", written))).plan().buses
+    assert (bus.over, str(bus.over), bus.timeout_s) == (over, shown, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [("10.0.0.22", "10.0.0.22", 802), ("10.0.0.22:8802", "10.0.0.22", 8802), ("'[fe80::2]'", "fe80::2", 802)],
+)
+def test_tls_has_a_port_of_its_own_and_keys_by_reference(write: Write, address: str, host: str, port: int) -> None:
+    tls = f"tls: {{address: {address}, ca: /etc/ca.pem, certificate: /etc/our.pem, key: {{credential: our-key}}, name: m1}}"
+    over = load(write(GOOD.replace("tcp: 10.0.0.20:502", tls))).plan().buses[0].over
+    assert isinstance(over, TlsPlan)
+    assert (over.host, over.port, over.name) == (host, port, "m1")
+    assert "credential our-key" in repr(over.key)
+    assert "/etc/ca.pem" in repr(over.ca)
+    assert str(over).endswith(f":{port} (TLS)")
+
+
+def test_a_port_of_two_buses_and_a_unit_no_serial_meter_has_are_refused(write: Write) -> None:
+    bus = SERIAL[SERIAL.index("  - name: substation") :].replace("substation", "second")
+    bus = bus.replace("incomer", "a").replace("line-1", "b").replace("unit: 3", "unit: 248")
+    assert refused(write(SERIAL + bus)) == [
+        "12: buses.1.serial.port: port /dev/serial/by-id/usb-1 stands here a second time (first in line 7)",
+        "15: buses.1.devices.1.unit: a unit on a serial line is 1 to 247",
+    ]
+
+
+def test_a_serial_bus_that_cannot_carry_its_plan_is_refused(write: Write) -> None:
+    plan = load(write(SERIAL.replace("19200 8E1", "1200 8N1"))).plan()
+    with pytest.raises(ConfigError, match="bus substation: its reads need"):
+        build(plan, SystemClock())
 
 
 def test_all_mistakes_are_told_at_once(write: Write) -> None:
@@ -233,6 +314,15 @@ def test_a_profile_of_the_plant_goes_before_a_shipped_one(write: Write, tmp_path
     (tmp_path / "own" / "my-meter.yaml").write_text(shipped.replace("id: schneider-pm5100", "id: my-meter"))
     settings = load(write("profiles: own\n" + GOOD.replace("schneider-pm5100", "my-meter")))
     assert settings.profile(settings.buses[0].devices[0]).id == "my-meter"
+
+
+def test_what_a_connection_is_rated_for_has_units(write: Write) -> None:
+    rated = GOOD.replace("every: 1s}", "every: 1s, rated: {power: 0.25 MW, current: 400 A}}")
+    incomer, line = load(write(rated)).plan().buses[0].devices
+    assert (incomer.rated.power_w, incomer.rated.current_a, incomer.rated.voltage_v) == (250_000, 400, None)
+    assert line.rated == UNRATED
+    (message,) = refused(write(rated.replace("400 A", "400")))
+    assert message.startswith("9: buses.0.devices.0.rated.current: must be a number with its unit (A, kA)")
 
 
 def test_ten_thousand_points_load_in_two_seconds(write: Write) -> None:
