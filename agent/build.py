@@ -100,6 +100,7 @@ def build(plan: GatewayPlan, clock: Clock, make_bus: MakeBus = real_bus) -> Plan
             device = bus.add_device(device_plan.name, device_plan.unit, profile, _points(device_plan))
             plausibility[device.name] = Plausibility(device.points, device_plan.rated)
             device.allow_writes = device_plan.allow_writes
+            device.pipeline = device_plan.pipeline
             groups = poll_groups(device.points, gauges_s=device_plan.gauges_s, counters_s=device_plan.counters_s)
             polled = PolledDevice(device=device, groups=groups)
             devices.append(polled)

@@ -31,7 +31,8 @@ UNRATED: Final = Rated()
 class DevicePlan:
     """One meter: `points` are names of points or quantities, None all the profile reads by itself.
 
-    `allow_writes`: what the profile writes before reading may be written.
+    `allow_writes`: what the profile writes before reading may be written. `pipeline`: how many requests it takes at
+    once.
     """
 
     name: str
@@ -43,6 +44,7 @@ class DevicePlan:
     asset: str | None
     rated: Rated = UNRATED
     allow_writes: bool = False
+    pipeline: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,13 +125,14 @@ class Poller:
         while True:
             if self._probes and self._starving():
                 await self._probe()
-            turn, self._pending = self._pending or self._schedule.take(self._clock.now_ns()), None
+            now_ns = self._clock.now_ns()
+            turn, self._pending = self._pending or self._schedule.take(now_ns), None
             if turn is not None:
                 await self._take(turn)
             elif self._probes:
                 await self._probe()
             else:
-                await self._until(self._schedule.next_due(self._clock.now_ns()))
+                await self._until(self._schedule.next_due(now_ns))
 
     def _starving(self) -> bool:
         """True when a probe has found no free time for long, and the last forced one is long enough ago."""
@@ -149,7 +150,8 @@ class Poller:
         await self._wake_ups.sleep(due_ns)
 
     async def _take(self, turn: Turn) -> None:
-        self._explain_missed(turn)
+        if turn.missed:
+            self._explain_missed(turn)
         health = self._health[turn.device]
         if not health.backing_off:
             await self._read(turn)
@@ -200,10 +202,11 @@ class Poller:
         else:
             self._answered(turn, sweep, self._clock.monotonic() - began)
         finally:
-            self.counters.busy_s += self._clock.monotonic() - began
+            ended = self._clock.monotonic()
+            self.counters.busy_s += ended - began
         self._link_works()
         self._promise(_PROMISE_S)
-        if self._clock.monotonic() - self._figures_from >= _FIGURES_S:
+        if ended - self._figures_from >= _FIGURES_S:
             self._tell_figures()
 
     def _answered(self, turn: Turn, sweep: Sweep, took_s: float) -> None:

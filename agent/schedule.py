@@ -16,6 +16,7 @@ from metering.sweep import PointInfo
 
 NS: Final = 1_000_000_000
 IDENTITY_S: Final = Decimal(900)
+_ONLY: Final = (0,)
 MAX_MISSED: Final = 60
 """Of the boundaries one late turn has missed, so many are named; a longer gap is a stopped process or a set clock."""
 
@@ -123,6 +124,8 @@ class Schedule:
 
     def _turn(self, device: int, now_ns: int) -> Turn:
         dues, intervals = self._due[device], self._intervals[device]
+        if len(dues) == 1 and dues[0] <= now_ns < dues[0] + intervals[0] and dues[0] % intervals[0] == 0:
+            return self._usual_turn(device)
         groups = tuple(group for group, due in enumerate(dues) if due <= now_ns)
         served: list[int] = []
         missed: list[tuple[int, int]] = []
@@ -142,6 +145,13 @@ class Schedule:
             due_ns=max(served, default=None),
             missed=tuple(missed),
         )
+
+    def _usual_turn(self, device: int) -> Turn:
+        """Of a device with one group, at the boundary it is due at."""
+        (due,) = self._due[device]
+        self._due[device][0] = next_due = due + self._intervals[device][0]
+        heappush(self._waiting, (next_due, device))
+        return Turn(device=device, groups=_ONLY, due_ns=due)
 
 
 def missed_groups(missed: Collection[tuple[int, int]]) -> dict[int, tuple[int, ...]]:

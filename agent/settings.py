@@ -88,6 +88,8 @@ class DeviceSettings(Model):
     """Names of points or of quantities; None: all that the profile reads by itself."""
     allow_writes: Annotated[bool, Field(strict=True)] = False
     """True: the settings that the profile names under before_reading are written where they differ."""
+    pipeline: Annotated[int, Field(ge=1, le=16, strict=True)] = 1
+    """How many requests it takes at once, by tcp and tls: for meters far away, as the datasheet allows."""
     rated: RatedSettings = RatedSettings()
     """What its connection carries at most, so that impossible values are marked: {power: 250 kW, current: 400 A}."""
 
@@ -193,6 +195,7 @@ class AgentSettings(FileSettings):
                     asset=device.asset,
                     rated=device.rated.plan(),
                     allow_writes=device.allow_writes,
+                    pipeline=device.pipeline,
                 )
                 for device in bus.devices
             ),
@@ -228,6 +231,9 @@ def _mistakes(settings: AgentSettings, document: Document) -> Iterator[str]:
             yield from _twice(units, device.unit, (*at, "unit"), document, f"bus {bus.name}: unit")
             if (bus.serial or bus.rtu_over_tcp) and device.unit not in _SERIAL_UNITS:
                 yield str(document.error((*at, "unit"), "a unit on a serial line is 1 to 247"))
+            if device.pipeline > 1 and ((bus.tcp is None and bus.tls is None) or bus.gap):
+                why = "several requests at once go over tcp and tls only, and without a gap between them"
+                yield str(document.error((*at, "pipeline"), why))
             yield from _profile_mistakes(settings, device, at, document)
             yield from _write_mistakes(settings, bus, device, at, document)
 

@@ -18,7 +18,8 @@ from metering.sweep import Sweep
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
-_SEAL_POINTS: Final = 5000  # values and faults of one parcel: bounds its bytes and the time its sealing takes
+_ENOUGH_POINTS: Final = 5000  # values and faults: the parcel is sealed when the replies under way are dealt with
+_MOST_POINTS: Final = 8000  # sealed at once: bounds a parcel's bytes and the time its sealing takes
 _RELEASES: Final = 256  # releases of parcels on disk that are carried out at once instead of at their time
 _READ_BYTES: Final = 2 * 1024 * 1024
 _TOLERANCE_S: Final = 1e-3
@@ -112,10 +113,13 @@ class Spool:
             self._gathered_since = self._clock.monotonic()
             self._wake.set()
         self._gathered.append(sweep)
+        before = self._gathered_points
         self._gathered_points += len(sweep.values) + len(sweep.faults)
         self._acquired += len(sweep.values)
-        if self._gathered_points >= _SEAL_POINTS:
+        if self._gathered_points >= _MOST_POINTS:
             self.seal()
+        elif before < _ENOUGH_POINTS <= self._gathered_points:
+            self._wake.set()
 
     def seal(self) -> None:
         """Seal what is gathered into a parcel now; nothing gathered, nothing done."""
@@ -222,12 +226,17 @@ class Spool:
         """Monotonic time of the next seal or commit, None when nothing waits."""
         dues: list[float] = []
         if self._gathered:
-            wait = self._seal_interval_s if self._online else self._commit_interval_s
-            dues.append(self._gathered_since + wait)
+            dues.append(self._seal_due())
         commit = self._commit_due()
         if commit is not None:
             dues.append(commit)
         return min(dues, default=None)
+
+    def _seal_due(self) -> float:
+        """Of what is gathered."""
+        if self._gathered_points >= _ENOUGH_POINTS:
+            return self._gathered_since
+        return self._gathered_since + (self._seal_interval_s if self._online else self._commit_interval_s)
 
     def _commit_due(self) -> float | None:
         if self._retry_at is not None:
@@ -245,8 +254,7 @@ class Spool:
     async def _tick(self, now: float) -> None:
         commit = self._commit_due()
         committing = commit is not None and commit <= now
-        wait = self._seal_interval_s if self._online else self._commit_interval_s
-        if self._gathered and (self._gathered_since + wait <= now or (committing and not self._online)):
+        if self._gathered and (self._seal_due() <= now or (committing and not self._online)):
             self.seal()
         if committing:
             await self._commit_now()

@@ -65,6 +65,7 @@ class _Form:
     """
 
     float32: Mapping[str, Decimal]
+    points: list[str]
     template: str
     singles: tuple[str, ...]
     others: tuple[str, ...]
@@ -75,7 +76,7 @@ class _Form:
         singles = tuple(point for point in values if float32.get(point) == _ONE)
         others = tuple(point for point in values if point not in singles)
         fields = [*(f"{point}=%.*g" for point in singles), *(f"{point}=%s" for point in others)]
-        return cls(float32, ",".join(fields), singles, others)
+        return cls(float32, [*values], ",".join(fields), singles, others)
 
     def fields(self, values: Mapping[str, Value]) -> str:
         singles = cast("list[float]", [values[point] for point in self.singles])
@@ -89,14 +90,14 @@ class _Form:
         return number_text(value) if factor is None else _scaled_float32_text(float(value), factor)
 
 
-_FORMS: Final[dict[tuple[str, ...], _Form]] = {}
+_FORMS: Final[dict[tuple[str, int], _Form]] = {}
 _MOST_FORMS: Final = 4096
 
 
 def _form(sweep: Sweep) -> _Form:
-    key = (sweep.device, *sweep.values)
+    key = sweep.device, len(sweep.values)  # of poll groups; within one, the same points come nearly always
     form = _FORMS.get(key)
-    if form is None or form.float32 is not sweep.float32:
+    if form is None or form.float32 is not sweep.float32 or form.points != [*sweep.values]:
         if len(_FORMS) >= _MOST_FORMS:
             _FORMS.clear()
         form = _FORMS[key] = _Form.of(sweep)

@@ -1,6 +1,6 @@
 """ModbusBus: devices on one Modbus link, one request at a time, with the pauses they need."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -104,19 +104,24 @@ class ModbusBus:
         finally:
             await self._link.close()
 
-    async def ask(self, device: "ModbusDevice", block: Block) -> bytes:
+    def ask(self, device: "ModbusDevice", block: Block) -> Coroutine[None, None, bytes]:
         """The register bytes of one block, after the pauses that the bus and the meter need. Raises as Link.read.
 
         The settings that the meter's profile asks for are looked at first, once in each connection.
         """
-        if device.profile.settings and device.settled_in != self._connections:
-            await settle(
-                device.profile,
-                partial(self._ask, device),
-                partial(self._write, device) if device.allow_writes else None,
-                self._log.bind(device=device.name),
-            )
-            device.settled_in = self._connections
+        return self._settle_and_ask(device, block) if self._unsettled(device) else self._ask(device, block)
+
+    def _unsettled(self, device: "ModbusDevice") -> bool:
+        return bool(device.profile.settings) and device.settled_in != self._connections
+
+    async def _settle_and_ask(self, device: "ModbusDevice", block: Block) -> bytes:
+        await settle(
+            device.profile,
+            partial(self._ask, device),
+            partial(self._write, device) if device.allow_writes else None,
+            self._log.bind(device=device.name),
+        )
+        device.settled_in = self._connections
         return await self._ask(device, block)
 
     async def _write(self, device: "ModbusDevice", address: int, registers: bytes) -> None:
@@ -124,10 +129,12 @@ class ModbusBus:
             raise DeviceSilent(f"{self._name} has no way to write", Fault.WRONG_SETUP)
         await self._link.write(device.unit, address, registers)
 
-    async def _ask(self, device: "ModbusDevice", block: Block) -> bytes:
-        pause_s = device.profile.limits.min_pause_s
-        if not (pause_s or self._pause_s):
-            return await self._timed(device.unit, block)
+    def _ask(self, device: "ModbusDevice", block: Block) -> Coroutine[None, None, bytes]:
+        if self._pause_s or device.profile.limits.min_pause_s:
+            return self._rest_and_ask(device, block)
+        return self._timed(device.unit, block)
+
+    async def _rest_and_ask(self, device: "ModbusDevice", block: Block) -> bytes:
         left_s = max(self._rested_at, device.rested_at) - self._clock.monotonic()
         if left_s > 0:
             await self._clock.sleep_until(self._clock.now_ns() + round(left_s * NS))
@@ -136,7 +143,7 @@ class ModbusBus:
         finally:
             now = self._clock.monotonic()
             self._rested_at = now + self._pause_s
-            device.rested_at = now + pause_s
+            device.rested_at = now + device.profile.limits.min_pause_s
 
     async def _timed(self, unit: int, block: Block) -> bytes:
         began = self._clock.monotonic()
@@ -154,7 +161,12 @@ class ModbusBus:
             log=self._log.bind(device=device.name),
             refusals=self.refusals.page(device.name, device.profile),
             gap=lambda: self.worthwhile_gap,
+            at_once=partial(self._at_once, device),
         )
+
+    def _at_once(self, device: "ModbusDevice") -> int:  # noqa: ARG002 - what most links carry
+        """How many requests to the device may be under way now."""
+        return 1
 
 
 class ModbusDevice:
@@ -171,6 +183,8 @@ class ModbusDevice:
         self.rested_at = float("-inf")  # on the bus's clock: when the meter may be asked again
         self.allow_writes = False
         """The operator allows what the profile writes before reading."""
+        self.pipeline = 1
+        """How many requests it takes at once, where the link carries them."""
         self.settled_in = 0  # the connection of the bus in which the settings were last found right
 
     @property
@@ -213,6 +227,11 @@ class ModbusNetworkBus(ModbusBus):
         device = super().add_device(name, unit, profile, points)
         self._endpoint.timeout_s = max(self._endpoint.timeout_s, profile.limits.timeout_s)
         return device
+
+    def _at_once(self, device: ModbusDevice) -> int:
+        if self._pause_s or device.profile.limits.min_pause_s or self._unsettled(device):
+            return 1
+        return min(device.pipeline, self._endpoint.most_at_once)
 
 
 class ModbusTcpBus(ModbusNetworkBus):

@@ -5,6 +5,7 @@ are the only places of the product that build a request. What is written is deci
 """
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 from drivers.base import DriverError
@@ -37,6 +38,7 @@ class BadReply(DriverError):
         self.fault = fault
 
 
+@lru_cache(maxsize=4096)  # a gateway asks for the same few blocks for ever
 def read_request(function: int, address: int, count: int) -> bytes:
     """The PDU that reads `count` registers; ValueError for anything that is not a read the standard knows."""
     if function not in READ_FUNCTIONS:

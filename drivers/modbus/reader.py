@@ -1,10 +1,10 @@
 """ModbusReader: one sweep of a device, block by block, and what to make of blocks that fail."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from drivers.base import DeviceSilent, LinkDown, Request
 from drivers.modbus.pdu import Refused
-from drivers.modbus.plan import Block
+from drivers.modbus.pipeline import Ask, Pipeline
 from drivers.modbus.profile import Computed, Point, Profile
 from drivers.modbus.read_plan import REFUSALS, ReadPlan
 from drivers.modbus.refusals import Refusals
@@ -24,7 +24,7 @@ class ModbusReader:
 
     A block refused as illegal is read in two halves from the next sweep on: so one register the meter does not have
     costs its neighbours a sweep or two, not for ever; see read_plan. `refusals` are those of the device, shared by its
-    readers. `gap` tells what plan() takes as `worthwhile_gap`.
+    readers. `gap` tells what plan() takes as `worthwhile_gap`; `at_once` how many requests may be under way.
     """
 
     def __init__(
@@ -33,11 +33,12 @@ class ModbusReader:
         device: str,
         profile: Profile,
         points: Collection[Point | Computed],
-        ask: Callable[[Block], Awaitable[bytes]],
+        ask: Ask,
         clock: Clock,
         log: EventLog,
         refusals: Refusals | None = None,
         gap: Callable[[], int | None] = lambda: None,
+        at_once: Callable[[], int] = lambda: 1,
     ) -> None:
         self._device = device
         self._profile = profile
@@ -48,6 +49,7 @@ class ModbusReader:
         self._computed = tuple(point for point in points if isinstance(point, Computed))
         self._refusals = refusals or Refusals()
         self._gap_of = gap
+        self._at_once = at_once
         self._located = not profile.sunspec
         self._steady = False
         self._make_plan(profile)
@@ -89,6 +91,12 @@ class ModbusReader:
             self._gap = self._gap_of()
             self._plan.renew(self._gap)
             self._prepare()
+        if len(self._blocks) > 1 and (at_once := self._at_once()) > 1:
+            async with Pipeline(self._ask, self._blocks, at_once) as pipeline:
+                return await self._sweep(pipeline.ask)
+        return await self._sweep(self._ask)
+
+    async def _sweep(self, ask: Ask) -> Sweep:
         steady, self._steady = self._steady, False
         replies: list[bytes | Fault] = []
         taken_at: int | None = None
@@ -97,7 +105,7 @@ class ModbusReader:
         refused = False
         for block in self._blocks:
             try:
-                replies.append(await self._ask(block))
+                replies.append(await ask(block))
             except (Refused, DeviceSilent) as err:
                 replies.append(err.fault)
                 if isinstance(err, DeviceSilent) or err.fault in _SILENT:  # a gateway may say that it did not answer

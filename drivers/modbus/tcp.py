@@ -1,12 +1,14 @@
-"""TcpLink: Modbus TCP with every reply checked. One request at a time, each with one deadline for the whole answer.
+"""TcpLink: Modbus TCP with every reply checked. Each request has one deadline for the whole answer.
 
-A reply counts only with the transaction id just asked with, protocol id 0, the unit, function and length asked for. A
-late reply to an earlier request is dropped. Bytes that fit nothing mean that the stream cannot be trusted any more: the
-connection is closed with the reason. Source: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1.
+A reply counts only with the transaction id of a request that waits for it, protocol id 0, and the unit, function and
+length asked for there; in what order replies come does not matter. A late reply to an earlier request is dropped. Bytes
+that fit nothing mean that the stream cannot be trusted any more: the connection is closed with the reason. Source:
+MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1 and 4.2.
 """
 
 import asyncio
 import struct
+from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol, cast
 
@@ -20,6 +22,7 @@ from wattline.events import EventLog
 MBAP: Final = struct.Struct(">HHHB")  # transaction, protocol, length of what follows, unit
 BEFORE_LENGTH: Final = 6
 LONGEST: Final = 254  # unit and a PDU of 253 bytes
+MOST_AT_ONCE: Final = 16  # requests under way; source: Messaging on TCP/IP V1.0b, NumberMaxOfServerTransaction
 EARLIER: Final = 64  # so many requests ago a late reply is still recognised
 _SILENT_REQUESTS: Final = 3  # so many in a row without a single byte: the connection is taken for dead
 
@@ -28,7 +31,7 @@ Reply = tuple[int, bytes]
 
 
 class Asking(Protocol):
-    """What TcpLink needs of its connection: one question at a time, each with its deadline."""
+    """What TcpLink needs of its connection: questions, each with its deadline."""
 
     @property
     def ended(self) -> "asyncio.Future[None]": ...
@@ -45,6 +48,7 @@ class Asking(Protocol):
 class TcpLink:
     """A connection to a Modbus TCP server. `timeout_s` bounds connecting and each request, first byte to last."""
 
+    most_at_once = MOST_AT_ONCE
     least_open_s = 0.0
     """Connecting may take this long, however short `timeout_s` is."""
 
@@ -115,13 +119,15 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, log: EventLog) -> None:
         self._loop = loop
         self._log = log
+        self._debugging = log.debugging
         self._deadlines = deadlines_of(loop)
         self._buffer = memoryview(bytearray(4 * (BEFORE_LENGTH + LONGEST)))
         self._filled = 0
         self._transaction = 0
         self._asked = 0
-        self._pending: asyncio.Future[Reply] | None = None
+        self._pending: dict[int, asyncio.Future[Reply]] = {}
         self._silent = 0
+        self._silent_until = 0  # the last request made when silence was counted: those of one burst count once
         self._reason: str | None = None
         self._transport: asyncio.Transport | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
@@ -130,28 +136,30 @@ class Connection(asyncio.BufferedProtocol):
         """Unit and PDU of the reply; raises LinkDown, BadReply, or BadReply with TIMEOUT at the deadline."""
         if self._transport is None or self._reason is not None:
             raise LinkDown(self._reason or "not connected")
-        assert self._pending is None, "one request at a time"
-        self._transaction = (self._transaction + 1) & 0xFFFF
-        self._asked = min(self._asked + 1, EARLIER)
-        frame = MBAP.pack(self._transaction, 0, len(pdu) + 1, unit) + pdu
-        if self._log.debugging:
+        assert len(self._pending) < MOST_AT_ONCE, "too many requests at once"
+        transaction = self._transaction = (self._transaction + 1) & 0xFFFF
+        self._asked += 1
+        frame = MBAP.pack(transaction, 0, len(pdu) + 1, unit) + pdu
+        if self._debugging:
             self._log.debug("frame.sent", frame=frame.hex(" "))
         pending: asyncio.Future[Reply] = self._loop.create_future()
-        self._pending = pending
-        self._deadlines.set(pending, timeout_s, partial(self._expire, pending, timeout_s))
+        self._pending[transaction] = pending
+        self._deadlines.set(pending, timeout_s, partial(self._expire, pending, timeout_s, self._asked))
         try:
             self._transport.write(frame)
             reply: Reply = await pending
             return reply
         finally:
             self._deadlines.met(pending)
-            self._pending = None
+            del self._pending[transaction]
 
-    def _expire(self, pending: "asyncio.Future[Reply]", timeout_s: float) -> None:
+    def _expire(self, pending: "asyncio.Future[Reply]", timeout_s: float, asked: int) -> None:
         if pending.done():
             return
-        self._silent += 1
-        if self._filled and self._log.debugging:
+        if asked > self._silent_until:
+            self._silent += 1
+            self._silent_until = self._asked
+        if self._filled and self._debugging:
             self._log.debug("frame.broken_off", frame=bytes(self._buffer[: self._filled]).hex(" "))
         pending.set_exception(BadReply(f"no reply in {timeout_s:g} s", Fault.TIMEOUT))
         if self._transport is not None and unheard(self._transport.get_extra_info("socket")):
@@ -167,10 +175,14 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def _distrust(self, reason: str, fault: Fault) -> None:
-        """Close because of bytes that are no answer; the pending request fails with `fault`."""
-        if self._pending is not None and not self._pending.done():
-            self._pending.set_exception(BadReply(reason, fault))
+        """Close because of bytes that are no answer; what is pending fails with `fault`."""
+        self._fail(lambda: BadReply(reason, fault))
         self.end(reason)
+
+    def _fail(self, error: Callable[[], Exception]) -> None:
+        for pending in self._pending.values():
+            if not pending.done():
+                pending.set_exception(error())
 
     # asyncio's callbacks
 
@@ -178,11 +190,10 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._reason is None:
-            self._reason = f"connection lost: {exc}" if exc else "the other side closed the connection"
+        reason = self._reason or (f"connection lost: {exc}" if exc else "the other side closed the connection")
+        self._reason = reason
         self._transport = None
-        if self._pending is not None and not self._pending.done():
-            self._pending.set_exception(LinkDown(self._reason))
+        self._fail(lambda: LinkDown(reason))
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -196,14 +207,14 @@ class Connection(asyncio.BufferedProtocol):
         while self._filled - at >= MBAP.size and self._reason is None:
             transaction, protocol, length, unit = MBAP.unpack_from(self._buffer, at)
             if protocol != 0 or not 2 <= length <= LONGEST:
-                if self._log.debugging:
+                if self._debugging:
                     self._log.debug("frame.refused", frame=bytes(self._buffer[at : self._filled]).hex(" "))
                 self._distrust(f"not Modbus: protocol id {protocol}, length {length}", Fault.REPLY_PROTOCOL)
                 return
             end = at + BEFORE_LENGTH + length
             if end > self._filled:
                 break
-            if self._log.debugging:
+            if self._debugging:
                 self._log.debug("frame.received", frame=bytes(self._buffer[at:end]).hex(" "))
             self._take(transaction, (unit, bytes(self._buffer[at + MBAP.size : end])))
             at = end
@@ -215,10 +226,10 @@ class Connection(asyncio.BufferedProtocol):
             self._filled = len(rest)
 
     def _take(self, transaction: int, reply: Reply) -> None:
-        age = (self._transaction - transaction) & 0xFFFF
-        if age == 0 and self._pending is not None and not self._pending.done():
-            self._pending.set_result(reply)
-        elif age < self._asked:
+        pending = self._pending.get(transaction)
+        if pending is not None and not pending.done():
+            pending.set_result(reply)
+        elif (self._transaction - transaction) & 0xFFFF < min(self._asked, EARLIER):
             self._log.debug("frame.late", transaction=transaction)
         else:
             self._distrust(f"a reply to transaction {transaction}, which was not asked", Fault.REPLY_TRANSACTION)

@@ -18,6 +18,8 @@ from wattline.events import EventLog
 class UdpLink(TcpLink):
     """A Modbus server behind UDP. That nobody listens there shows at the first read, not when it is opened."""
 
+    most_at_once = 1
+
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> Asking:
         _, peer = await loop.create_datagram_endpoint(
             lambda: _Peer(loop, self._log), remote_addr=(self._host, self._port)

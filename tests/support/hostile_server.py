@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -40,6 +41,23 @@ def words(address: int, count: int, fill: int = 0) -> bytes:
 Answer = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
 
 
+def in_batches(size: int, last: int, batches: list[int]) -> Answer:
+    """Answers nothing until `size` requests wait, or all of the `last` ones; then all of them, the newest first."""
+    waiting: list[Asked] = []
+    seen = 0
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        seen += 1
+        waiting.append(asked)
+        if len(waiting) == size or seen % last == 0:
+            batches.append(len(waiting))
+            writer.write(b"".join(good(each) for each in reversed(waiting)))
+            waiting.clear()
+
+    return answer
+
+
 @dataclass
 class Hostile:
     port: int = 0
@@ -48,8 +66,10 @@ class Hostile:
 
 
 @asynccontextmanager
-async def hostile_server(answer: Answer, listener: socket.socket | None = None) -> AsyncIterator[Hostile]:
-    """On a free port of 127.0.0.1, or on this listener; leaving cuts all connections."""
+async def hostile_server(
+    answer: Answer, listener: socket.socket | None = None, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Hostile]:
+    """On a free port of 127.0.0.1, or on this listener, with TLS if there is a context; leaving cuts all connections."""
     state = Hostile()
     serving: set[asyncio.Task[None]] = set()
 
@@ -71,9 +91,9 @@ async def hostile_server(answer: Answer, listener: socket.socket | None = None) 
             writer.close()
 
     if listener is None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     else:
-        server = await asyncio.start_server(serve, sock=listener)
+        server = await asyncio.start_server(serve, sock=listener, ssl=context)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state

@@ -25,7 +25,7 @@ from drivers.modbus.tls import TlsFiles, TlsLink
 from drivers.modbus.udp import UdpLink
 from metering.faults import Fault
 from support.certificates import authority, certificate
-from support.hostile_server import Asked, frame, good, words
+from support.hostile_server import Asked, frame, good, hostile_server, in_batches, words
 from support.modbus_links import UNIT, ascii_line, framed_server, tls_server, udp_server
 from support.pty_slave import pty_slave, registers
 from wattline.events import EventLog, capture_events
@@ -113,6 +113,18 @@ def test_tls_reads_a_real_server_and_both_sides_show_a_certificate(pki: Path) ->
         async with tls_server(server_side(pki)) as port:
             await read_all(TlsLink("127.0.0.1", port, 2.0, LOG, files(pki)))
             await read_all(TlsLink("127.0.0.1", port, 2.0, LOG, files(pki, name="meter-7")))
+
+    asyncio.run(main())
+
+
+def test_tls_carries_several_requests_at_once(pki: Path) -> None:
+    async def main() -> None:
+        async with hostile_server(in_batches(16, 16, []), context=server_side(pki)) as server:
+            link = TlsLink("127.0.0.1", server.port, 5.0, LOG, files(pki))
+            await link.open()
+            reads = [link.read(UNIT, 3, 10 * n, 1 + n) for n in range(16)]
+            assert await asyncio.gather(*reads) == [words(10 * n, 1 + n) for n in range(16)]
+            await link.close()
 
     asyncio.run(main())
 

@@ -5,14 +5,18 @@ import random
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from drivers.base import DeviceSilent, LinkDown
+from drivers.modbus import catalogue
+from drivers.modbus.bus import ModbusTcpBus
 from drivers.modbus.pdu import Refused, read_request
-from drivers.modbus.tcp import TcpLink
+from drivers.modbus.tcp import MOST_AT_ONCE, TcpLink
 from metering.faults import Fault
-from support.hostile_server import Asked, frame, good, linked, words
+from support.hostile_server import Asked, frame, good, hostile_server, in_batches, linked, words
+from wattline.clock import SystemClock
 from wattline.events import EventLog, capture_events
 
 Reply = Callable[[Asked], bytes]
@@ -240,6 +244,106 @@ def test_a_cancelled_read_leaves_the_link_usable_and_its_reply_unused() -> None:
         assert await link.read(1, 3, 10, 2) == words(10, 2)
 
     run(answer, test)
+
+
+def test_replies_out_of_order_each_go_to_their_own_request() -> None:
+    async def test(link: TcpLink) -> None:
+        link.timeout_s = 5
+        reads = [link.read(1, 3, 100 * n, 1 + n) for n in range(MOST_AT_ONCE)]
+        assert await asyncio.gather(*reads) == [words(100 * n, 1 + n) for n in range(MOST_AT_ONCE)]
+
+    run(in_batches(MOST_AT_ONCE, MOST_AT_ONCE, []), test)
+
+
+def test_of_requests_under_way_one_without_reply_times_out_alone_and_its_late_reply_is_dropped() -> None:
+    late: list[bytes] = []
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.address == 100:
+            late.append(good(asked, fill=7))
+        else:
+            writer.write(good(asked) if asked.address else b"".join(late) + good(asked))
+
+    async def test(link: TcpLink) -> None:
+        reads = [link.read(1, 3, address, 2) for address in (100, 200, 300)]
+        lost, *read = await asyncio.gather(*reads, return_exceptions=True)
+        assert isinstance(lost, DeviceSilent)
+        assert lost.fault is Fault.TIMEOUT
+        assert read == [words(200, 2), words(300, 2)]
+        assert await link.read(1, 3, 0, 2) == words(0, 2)
+
+    run(answer, test)
+
+
+def test_bytes_nobody_asked_for_fail_all_that_is_under_way() -> None:
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.address == 300:
+            writer.write(good(replace(asked, transaction=asked.transaction + 1000)))
+
+    async def test(link: TcpLink) -> None:
+        link.timeout_s = 5
+        reads = [link.read(1, 3, address, 2) for address in (100, 200, 300)]
+        for error in await asyncio.gather(*reads, return_exceptions=True):
+            assert isinstance(error, DeviceSilent)
+            assert error.fault is Fault.REPLY_TRANSACTION
+        with pytest.raises(LinkDown):
+            await link.read(1, 3, 0, 2)
+
+    run(answer, test)
+
+
+def test_a_burst_of_requests_without_reply_is_one_silence_not_many() -> None:
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.address == 0:
+            writer.write(good(asked))
+
+    async def test(link: TcpLink) -> None:
+        reads = [link.read(1, 3, 100, 2) for _ in range(MOST_AT_ONCE)]
+        assert all(isinstance(each, DeviceSilent) for each in await asyncio.gather(*reads, return_exceptions=True))
+        assert await link.read(1, 3, 0, 2) == words(0, 2)
+
+    run(answer, test)
+
+
+@pytest.mark.parametrize(("pipeline", "batches"), [(1, [1] * 8), (4, [4, 4]), (16, [8])])
+def test_a_pipeline_costs_a_sweep_fewer_round_trips(pipeline: int, batches: list[int]) -> None:
+    """The server answers only a full batch: a request too few under way, and none would ever be answered."""
+    answered: list[int] = []
+
+    async def main() -> None:
+        async with hostile_server(in_batches(pipeline, 8, answered)) as server:
+            bus = ModbusTcpBus("bus", "127.0.0.1", server.port, timeout_s=5, clock=SystemClock())
+            device = bus.add_device("meter", 1, catalogue.load("janitza-umg604"))
+            device.pipeline = pipeline
+            reader = device.reader([point.name for point in device.points])
+            async with bus.connection():
+                sweeps = [await reader.read() for _ in range(2)]
+        assert len(reader.requests) == 8
+        assert sweeps[0].values == sweeps[1].values
+        assert sweeps[0].values
+
+    asyncio.run(main())
+    assert answered == batches * 2
+
+
+def test_a_sweep_given_up_leaves_nothing_under_way() -> None:
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.transaction > 8:
+            writer.write(good(asked))
+
+    async def main() -> None:
+        async with hostile_server(answer) as server:
+            bus = ModbusTcpBus("bus", "127.0.0.1", server.port, timeout_s=0.2, clock=SystemClock())
+            device = bus.add_device("meter", 1, catalogue.load("janitza-umg604"))
+            device.pipeline = MOST_AT_ONCE
+            reader = device.reader([point.name for point in device.points])
+            async with bus.connection():
+                with pytest.raises(DeviceSilent):
+                    await reader.read()
+                assert not any("Pipeline" in repr(task) or "_timed" in repr(task) for task in asyncio.all_tasks())
+                assert (await reader.read()).values
+
+    asyncio.run(main())
 
 
 def test_a_refused_connection_and_an_unknown_host_are_link_down() -> None:

@@ -27,8 +27,9 @@ def test_five_thousand_late_replies_are_nobodys() -> None:
 
 def test_without_a_check_of_the_transaction_it_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def whatever(connection: tcp.Connection, transaction: int, reply: tcp.Reply) -> None:
-        if connection._pending is not None and not connection._pending.done():
-            connection._pending.set_result(reply)
+        for pending in connection._pending.values():
+            if not pending.done():
+                pending.set_result(reply)
 
     monkeypatch.setattr(tcp.Connection, "_take", whatever)
     assert tcp_late.run(500, 1, _ignore).wrong > 0

@@ -62,3 +62,15 @@ def test_a_serial_line_is_never_written_to(tmp_path: Path) -> None:
 
 def test_a_profile_that_only_requires_a_setting_needs_no_word(tmp_path: Path) -> None:
     load(written(tmp_path, TCP, profile="wago-879-30xx"))
+
+
+def test_a_pipeline_reaches_the_device_over_tcp_only_and_never_with_a_gap(tmp_path: Path) -> None:
+    plan = load(written(tmp_path, TCP, "pipeline: 4", profile="wago-879-30xx")).plan()
+    assert [device.pipeline for device in plan.buses[0].devices] == [4]
+    (bus,) = build(plan, SystemClock()).buses
+    device = bus.devices[0].device
+    assert isinstance(device, ModbusDevice)
+    assert device.pipeline == 4
+    for link in (SERIAL, f"{TCP}\n    gap: 10ms"):
+        with pytest.raises(ConfigError, match=r"pipeline: several requests at once go over tcp and tls only"):
+            load(written(tmp_path, link, "pipeline: 4", profile="wago-879-30xx"))

@@ -5,7 +5,7 @@ import asyncio
 from agent.wake_ups import WakeUps
 from drivers.modbus.deadlines import Deadlines
 from support.virtual_time import START_NS, VirtualClock, run
-from wattline.clock import NS
+from wattline.clock import NS, SystemClock
 
 
 def test_all_sleepers_of_a_boundary_wake_at_it_and_a_cancelled_one_harms_nobody() -> None:
@@ -23,6 +23,24 @@ def test_all_sleepers_of_a_boundary_wake_at_it_and_a_cancelled_one_harms_nobody(
         return woken
 
     assert run(main) == [3 * NS] * 4
+
+
+def test_on_the_real_clock_nobody_wakes_before_the_boundary() -> None:
+    async def main() -> list[int]:
+        clock, early = SystemClock(), list[int]()
+        wake_ups = WakeUps(clock)
+
+        async def sleeper(due_ns: int) -> None:
+            await wake_ups.sleep(due_ns)
+            early.append(max(0, due_ns - clock.now_ns()))
+
+        for _ in range(10):
+            due_ns = clock.now_ns() // 100_000_000 * 100_000_000 + 100_000_000
+            sleepers = [asyncio.create_task(sleeper(due_ns)) for _ in range(3)]
+            await asyncio.gather(*sleepers)
+        return early
+
+    assert asyncio.run(main()) == [0] * 30
 
 
 def test_a_long_sleep_is_a_nap_so_that_a_clock_that_is_set_is_noticed() -> None:
