@@ -5,12 +5,14 @@ under a virtual clock.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from agent.build import Plant
 from agent.figures import status_counters
+from agent.honest_time import HonestTime
 from agent.identity import IdentityBook
 from agent.inspector import Inspector
 from agent.plan import GatewayPlan
@@ -25,6 +27,7 @@ from metering.topics import Topics
 from wattline import __version__
 from wattline.broker import Broker
 from wattline.cancellation import end
+from wattline.certificate import ExpiryWatch
 from wattline.clock import Clock
 from wattline.events import EventLog
 from wattline.service import Notifier, Watchdog
@@ -44,6 +47,8 @@ class Ports:
     random: Random
     notifier: Notifier
     log: EventLog
+    synchronised: Callable[[], bool | None] = lambda: None
+    """Whether somebody keeps the clock right; None when nobody can tell."""
 
 
 async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio.Event) -> None:
@@ -51,6 +56,7 @@ async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio
 
     Raises SpoolTaken when another agent uses the spool; anything unforeseen ends it with an ExceptionGroup.
     """
+    time = HonestTime(ports.clock, ports.synchronised, ports.log)
     spool = Spool(
         site=plan.site,
         gateway=plan.gateway,
@@ -59,9 +65,10 @@ async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio
         events=ports.log,
         seal_interval_s=plan.spool.seal_interval_s,
         commit_interval_s=plan.spool.commit_interval_s,
+        time=time,
     )
     async with spool:
-        agent = _Agent(plan, plant, ports, spool)
+        agent = _Agent(plan, plant, ports, spool, time)
         await agent.run(stop)
     ports.log.info("agent.stopped", **spool.stats().counters())
 
@@ -69,8 +76,9 @@ async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio
 class _Agent:
     """The tasks around one open spool."""
 
-    def __init__(self, plan: GatewayPlan, plant: Plant, ports: Ports, spool: Spool) -> None:
-        self._plant, self._ports, self._spool = plant, ports, spool
+    def __init__(self, plan: GatewayPlan, plant: Plant, ports: Ports, spool: Spool, time: HonestTime) -> None:
+        self._plant, self._ports, self._spool, self._time = plant, ports, spool, time
+        self._certificate = plan.broker.certificate
         self._inspector = Inspector(plant.plausibility, plant.identities, ports.log)
         self._watchdog = Watchdog(ports.notifier, ports.clock, ports.log)
         self._wake_ups = WakeUps(ports.clock)
@@ -84,6 +92,8 @@ class _Agent:
             random=ports.random,
             status=self._status,
             release=plan.release,
+            spread_s=plan.broker.spread_s,
+            bytes_s=plan.broker.bytes_s,
         )
 
     def _poller(self, index: int) -> Poller:
@@ -116,6 +126,9 @@ class _Agent:
                 for poller, planned in zip(self._pollers, self._plant.buses, strict=True)
             ]
             log.info("agent.started", devices=len(self._plant.inventory), buses=len(polls), version=__version__)
+            if self._certificate is not None:
+                expiry = ExpiryWatch(self._certificate, log)
+                helpers.append(tasks.create_task(expiry.run(self._ports.clock), name="certificate"))
             notifier.ready()
             await stop.wait()
             notifier.stopping()
@@ -134,6 +147,7 @@ class _Agent:
             if stats.acquired == acquired or stats.parcels_sealed != sealed:
                 self._watchdog.promise("spool", _SPOOL_PROMISE_S)
                 acquired, sealed = stats.acquired, stats.parcels_sealed
+            self._time.look()
             self._ports.notifier.status(self.summary())
             for book in (self._plant.refusals, self._plant.identities):
                 if book.changed:

@@ -71,5 +71,5 @@ class Lanes:
                     self._start(taken, parcel, now)
 
     def _start(self, taken: list[Parcel], parcel: Parcel, now: float) -> None:
-        self._outbox.start(parcel.id, now)
+        self._outbox.start(parcel.id, now, len(parcel.body))
         taken.append(parcel)

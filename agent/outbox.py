@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from agent.pace import Pace
 from metering.parcel import ParcelId
 from metering.topics import Committed
 
@@ -47,13 +48,13 @@ _NEVER: Final = float("inf")
 class Outbox:
     """State of one publisher; `restart` at each new connection."""
 
-    def __init__(self, limits: Limits, epoch: int) -> None:
+    def __init__(self, limits: Limits, pace: Pace | None = None) -> None:
         self._limits = limits
-        self._epoch = epoch
+        self._pace = pace
         self._sent: dict[ParcelId, _Sent] = {}
         self._flying: set[ParcelId] = set()
         self._aside: set[ParcelId] = set()
-        self._tried: set[ParcelId] = set()  # of this epoch, on earlier connections
+        self._tried: set[ParcelId] = set()  # on earlier connections
         self._ends: dict[ParcelId, int] = {}  # of connections, with this parcel in flight
         self._barred: dict[ParcelId, float] = {}  # until when
         self._refusals = 0
@@ -91,7 +92,10 @@ class Outbox:
             return 0
         suspects = any(ends >= _SUSPECT for parcel_id, ends in self._ends.items() if parcel_id not in self._barred)
         window = 1 if self._refusals or suspects else self._limits.window
-        return max(0, window - len(self._flying))
+        free = max(0, window - len(self._flying))
+        if self._pace is not None:  # one at a time, so that each is counted before the next
+            return 0 if now < self._pace.ready_at() else min(free, 1)
+        return free
 
     def room(self, now: float, *, others_wait: bool) -> int:
         """How many parcels may start that were not sent; one place is left to the other lane when `others_wait`."""
@@ -106,8 +110,10 @@ class Outbox:
             self._aside.add(parcel_id)
         return parcel_id not in self._sent
 
-    def start(self, parcel_id: ParcelId, now: float) -> None:
-        """`parcel_id` is being published."""
+    def start(self, parcel_id: ParcelId, now: float, size: int = 0) -> None:
+        """`parcel_id`, of `size` bytes, is being published."""
+        if self._pace is not None:
+            self._pace.spend(size, now)
         if not self._flying:
             self._heard_at = now
         sent = self._sent.setdefault(parcel_id, _Sent(0, _NEVER))
@@ -145,6 +151,17 @@ class Outbox:
         if parcel_id in self._sent:
             self._aside.add(parcel_id)
 
+    def again(self, parcel_id: ParcelId, now: float) -> None:
+        """What was set aside can pass now: send it."""
+        if parcel_id in self._sent:
+            self._aside.discard(parcel_id)
+            self._sent[parcel_id].again_at = now
+
+    def pardon(self, parcel_id: ParcelId) -> None:
+        """What was barred is another now: try it."""
+        self._barred.pop(parcel_id, None)
+        self._ends.pop(parcel_id, None)
+
     def _landed(self, parcel_id: ParcelId, now: float) -> None:
         self._flying.discard(parcel_id)
         self._heard_at = now
@@ -165,12 +182,11 @@ class Outbox:
         return stored
 
     def is_stored(self, parcel_id: ParcelId) -> bool:
-        """True when an unsent parcel need not be sent: the store had it from an earlier connection or epoch.
+        """True when an unsent parcel need not be sent: the store had it from an earlier connection.
 
-        Parcels of this epoch that were never sent are in no store, whatever a message says.
+        Whatever a message says, a parcel leaves only after this process sent it: of any epoch.
         """
-        known = parcel_id.epoch != self._epoch or parcel_id in self._tried
-        return known and self._committed.holds(parcel_id.epoch, parcel_id.seq)
+        return parcel_id in self._tried and self._committed.holds(parcel_id.epoch, parcel_id.seq)
 
     def due_again(self, now: float, limit: int) -> list[ParcelId]:
         """Parcels to send again, oldest first."""
@@ -182,6 +198,8 @@ class Outbox:
         times = [sent.again_at for sent in self._sent.values()]
         if now < self._closed_until:
             return self._closed_until
+        if self._pace is not None and now < (ready := self._pace.ready_at()):
+            times = [max(at, ready) for at in times] + [ready]
         if self._flying:
             times.append(self._heard_at + self._limits.silent_s)
         return min(times, default=_NEVER)

@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 from agent.lanes import Lanes
 from agent.outbox import Limits, Outbox
+from agent.pace import Pace
 from agent.spool import Spool
-from metering.parcel import Parcel
+from metering.parcel import Parcel, ParcelId
 from metering.status import State, Status, encode_status
 from metering.topics import Topics, decode_committed
 from wattline.broker import (
@@ -32,6 +33,7 @@ from wattline.clock import Clock
 from wattline.events import EventLog
 
 _STATUS_S: Final = 60.0
+_SILENT_S: Final = 120.0  # for a status to be acknowledged
 _RETAINED_S: Final = 2.0  # for the retained committed message to arrive before the backlog is sent again
 _STEADY_S: Final = 30.0  # a connection that lived this long starts the back-off anew
 _GOODBYE_S: Final = 3.0
@@ -48,7 +50,11 @@ def backoff_s(attempt: int, random: Random, *, base_s: float = 1.0, most_s: floa
 
 
 class Publisher:
-    """`run` it in a task of its own, end it with `stop`. `status` describes the gateway in a given state."""
+    """`run` it in a task of its own, end it with `stop`. `status` describes the gateway in a given state.
+
+    `spread_s`: the first connection after the start or a loss comes at a random time within it, so that the gateways
+    of a plant whose power or broker is back do not come all at once. `bytes_s`: most that is sent on average.
+    """
 
     def __init__(
         self,
@@ -62,11 +68,15 @@ class Publisher:
         status: Callable[[State], Status],
         release: Literal["store", "puback"] = "store",
         limits: Limits | None = None,
+        spread_s: float = 0.0,
+        bytes_s: float | None = None,
     ) -> None:
         self._spool, self._broker, self._topics = spool, broker, topics
         self._clock, self._events, self._random = clock, events, random
         self._status, self._release = status, release
-        self._outbox = Outbox(limits or Limits(), spool.epoch)
+        self._spread_s = spread_s
+        self._pace = None if bytes_s is None else Pace(bytes_s)
+        self._outbox = Outbox(limits or Limits(), self._pace)
         self._lanes = Lanes(spool, self._outbox)
         self._connection: Connection | None = None
         self._changed = asyncio.Event()
@@ -77,6 +87,8 @@ class Publisher:
         self._flights: set[asyncio.Task[None]] = set()
         self._complaint = ""
         self._refusal = ""
+        self._split = False
+        self._culprits: list[ParcelId] = []
 
     @property
     def connected(self) -> bool:
@@ -113,6 +125,7 @@ class Publisher:
 
     async def _connect_for_ever(self) -> None:
         attempt = 0
+        await self._pause(self._random.uniform(0.0, self._spread_s))
         while not self._stopping.is_set():
             began, refused = self._clock.monotonic(), False
             try:
@@ -128,9 +141,12 @@ class Publisher:
                 self._connection = None
                 self._spool.set_online(False)
             attempt = 0 if self._clock.monotonic() - began >= _STEADY_S else attempt + 1
-            if not self._stopping.is_set():
-                base_s = 10.0 if refused else 1.0
-                await asyncio.sleep(backoff_s(max(attempt - 1, 0), self._random, base_s=base_s))
+            base_s = 10.0 if refused else max(1.0, self._spread_s)
+            await self._pause(backoff_s(max(attempt - 1, 0), self._random, base_s=base_s))
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds and not self._stopping.is_set():
+            await asyncio.sleep(seconds)
 
     def _last_will(self) -> Status:
         return replace(self._status(State.LOST), devices=None)
@@ -138,7 +154,9 @@ class Publisher:
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
         self._complaint = self._refusal = ""
-        for parcel_id in self._outbox.restart(self._clock.monotonic()):
+        self._split = False
+        self._culprits = self._outbox.restart(self._clock.monotonic())
+        for parcel_id in self._culprits:
             self._events.error("publish.barred", epoch=parcel_id.epoch, seq=parcel_id.seq)
         self._lanes = Lanes(self._spool, self._outbox)
         self._retained.clear()
@@ -191,12 +209,19 @@ class Publisher:
 
     async def _tell_status(self, connection: Connection) -> None:
         while True:
-            await self._publish_status(connection, State.ONLINE)
+            try:
+                async with asyncio.timeout(_SILENT_S):
+                    await self._publish_status(connection, State.ONLINE)
+            except TimeoutError as err:
+                raise BrokerLost("the broker acknowledges nothing") from err
             await asyncio.sleep(_STATUS_S)
 
     async def _publish_status(self, connection: Connection, state: State) -> None:
+        payload = encode_status(self._status(state))
+        if self._pace is not None:
+            self._pace.spend(len(payload), self._clock.monotonic())
         try:
-            await connection.publish(self._topics.status, encode_status(self._status(state)), retain=True)
+            await connection.publish(self._topics.status, payload, retain=True)
         except PublishRefused as err:
             self._note_refusal(err)
 
@@ -206,6 +231,8 @@ class Publisher:
         async for message in connection.messages():
             try:
                 committed = decode_committed(message.payload)
+                if committed.highest(self._spool.epoch) > self._spool.newest.seq:
+                    raise ValueError("it names parcels that do not exist yet")
             except ValueError as err:
                 self._events.error("committed.invalid", error=str(err))
             else:
@@ -217,6 +244,10 @@ class Publisher:
     # --- parcels ----------------------------------------------------------------------------------------------
 
     async def _send(self, connection: Connection, tasks: asyncio.TaskGroup) -> None:
+        for parcel_id in self._culprits:
+            if await self._spool.split(parcel_id):  # perhaps it is but too large, and 3.1.1 has no word for that
+                self._outbox.pardon(parcel_id)
+                self._events.warning("publish.split", epoch=parcel_id.epoch, seq=parcel_id.seq, reason="barred")
         if self._release == "store":
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RETAINED_S):
@@ -242,8 +273,7 @@ class Publisher:
         try:
             await connection.publish(self._topics.readings, parcel.body)
         except MessageTooLarge as err:
-            self._outbox.set_aside(parcel.id, self._clock.monotonic())
-            self._events.error("publish.too_large", epoch=parcel.id.epoch, seq=parcel.id.seq, reason=err.reason)
+            await self._too_large(parcel, err)
         except PublishRefused as err:
             self._outbox.refused(parcel.id, self._clock.monotonic())
             self._note_refusal(err)
@@ -255,6 +285,18 @@ class Publisher:
                 self._outbox.released([parcel.id])
                 self._spool.release([parcel.id])
         self._changed.set()
+
+    async def _too_large(self, parcel: Parcel, err: MessageTooLarge) -> None:
+        """Have it split and send the halves; one that cannot be split is left aside on this connection."""
+        self._outbox.set_aside(parcel.id, self._clock.monotonic())
+        split = await self._spool.split(parcel.id)
+        if split:
+            self._outbox.again(parcel.id, self._clock.monotonic())
+        if not split or not self._split:
+            self._split = split
+            tell = self._events.warning if split else self._events.error
+            event = "publish.split" if split else "publish.too_large"
+            tell(event, epoch=parcel.id.epoch, seq=parcel.id.seq, reason=err.reason)
 
     def _note_refusal(self, err: PublishRefused) -> None:
         """One event a cause, until a parcel passes again."""

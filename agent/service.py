@@ -15,6 +15,7 @@ from wattline.broker_access import ConfiguredBroker
 from wattline.clock import SystemClock
 from wattline.events import EventLog, start_logging
 from wattline.service import Notifier
+from wattline.time_sync import synchronised
 
 _GARBAGE: Final = 20_000
 """New objects until the collector looks again: the sweeps of one second, which need no collector, stay below."""
@@ -41,6 +42,7 @@ async def _serve(plan: GatewayPlan) -> None:
         random=Random(),
         notifier=Notifier(),
         log=log,
+        synchronised=synchronised,
     )
     if plan.broker.exposed:
         log.warning("broker.plaintext", url=plan.broker.url)

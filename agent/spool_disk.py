@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from agent.spool_file import Change, Read, SpoolFile, SpoolTaken, Stored
+from agent.spool_room import is_full
 from agent.spool_rows import Damaged
 
 __all__ = ["Change", "Disk", "DiskFailed", "Read", "SpoolTaken", "SqliteDisk", "Stored"]
@@ -71,6 +72,8 @@ class SqliteDisk:
                 self._file.salvage(str(err))
                 return work()
         except (OSError, sqlite3.Error, Damaged) as err:
-            # after a failed write or flush nobody knows what the kernel holds: the next call opens the file anew
-            self._file.close()
+            # after a failed write or flush nobody knows what the kernel holds: the next call opens the file anew;
+            # but of a full disk one does, and to close the file would give the room of its log to others
+            if not is_full(err):
+                self._file.close()
             raise DiskFailed(str(err)) from err

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.spool_room import Room, is_full
 from agent.spool_rows import SELECT, Damaged, id_of, insert_row, key_of, parcel_of, ranges_of, sorted_out
-from agent.spool_salvage import aside_of, copy_legible, finish_swap, new_of, remove, sync_directory
+from agent.spool_salvage import THINNED, THINNED_TO, aside_of, copy_legible, finish_swap, new_of, remove, sync_directory
+from agent.spool_space import PAGE, SPARE_PAGES, Space, used_pages
 from metering.parcel import Parcel, ParcelId
 
-_PAGE: Final = 4096
 _SCHEMA_VERSION: Final = 1
-_TAKEN_S: Final = 5.0  # an agent that is being replaced may need this long to let go of its file
-_SPARE_PAGES: Final = 16  # of a commit, for the tree's inner pages and the meta row
+_PATIENCE_S: Final = 5.0  # an agent that is being replaced may need this long to let go of its file
 _SANE_READINGS: Final = 10_000_000
 
 # one answer a pragma, as SQLite gives it back; the order matters, the first ones before the first table
@@ -42,6 +42,8 @@ _TABLES: Final = """
     PRAGMA user_version = 1;
     COMMIT;
 """
+# readings thinned and the key thinned up to; a table of its own, so that an older Wattline goes on with the file
+_TALLY: Final = "CREATE TABLE IF NOT EXISTS tally (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID"
 _READ: Final = SELECT + "WHERE id > ? AND id < ? ORDER BY id"
 
 
@@ -61,7 +63,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the file holds. `dropped`: readings lost since the file was made; `mended`: what salvage did, once."""
+    """What the file holds. `dropped`: readings lost since the file was made; `mended`: what salvage did, once.
+
+    `thinned`: the part of `dropped` that was thinned out of parcels that are, or were, still sent.
+    `tight`: others fill the file system, and the ballast is given up.
+    """
 
     epoch: int
     dropped: int
@@ -70,6 +76,8 @@ class Stored:
     newest: int  # key of the newest parcel, 0 when there is none
     bytes: int
     mended: str | None = None
+    tight: bool = False
+    thinned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +92,11 @@ class Read:
 class SpoolFile:
     """Owned by one thread. Any method opens the file when it is not open; after an error call `close`."""
 
-    def __init__(self, path: Path, *, budget: int) -> None:
+    def __init__(self, path: Path, *, budget: int, patience_s: float = _PATIENCE_S) -> None:
         self._path = path
         self._budget = budget
+        self._patience_s = patience_s
+        self._room = Room(path)
         self._db: sqlite3.Connection | None = None
         self._mended: str | None = None
 
@@ -102,17 +112,31 @@ class SpoolFile:
                 db.close()
 
     def commit(self, change: Change) -> Stored:
+        """All of `change` or nothing; on a full file system with the help of the ballast."""
         with sorted_out():
-            db = self._opened()
-            db.execute("BEGIN IMMEDIATE")
             try:
-                self._apply(db, change)
-                db.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-                raise
-            return self._stored(db)
+                return self._commit(change)
+            except (sqlite3.OperationalError, OSError) as err:
+                if not is_full(err) or not self._room.give_up():
+                    raise
+                return self._commit(change)
+
+    def _commit(self, change: Change) -> Stored:
+        db = self._opened()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            self._apply(db, change)
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+        with suppress(OSError):
+            self._room.make()
+        if self._room.tight:
+            # the log begins anew instead of growing into room that is not there
+            db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        return self._stored(db, tight=self._room.tight)
 
     def read(self, after: int, before: int, limit: int, max_bytes: int) -> Read:
         parcels: list[Parcel] = []
@@ -136,6 +160,12 @@ class SpoolFile:
                 rows.close()  # an open SELECT would hold back the checkpoint
         return Read(parcels=tuple(parcels), damaged=tuple(damaged), complete=complete)
 
+    def ended_before(self, end: int) -> dict[ParcelId, int]:
+        """The parcels whose last reading was taken before `end` (UTC ns), damaged ones included, and their readings."""
+        with sorted_out():
+            rows = self._opened().execute("SELECT id, readings FROM parcel WHERE last_at < ? ORDER BY id", (end,))
+            return {id_of(key): readings for key, readings in rows}
+
     # --- opening ----------------------------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
@@ -146,10 +176,10 @@ class SpoolFile:
         return self._db
 
     def _connect(self, path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=_TAKEN_S, isolation_level=None)
+        db = sqlite3.connect(path, timeout=self._patience_s, isolation_level=None)
         try:
-            db.execute(f"PRAGMA page_size = {_PAGE}")
-            db.execute(f"PRAGMA max_page_count = {self._pages() + 2 * _SPARE_PAGES}")
+            db.execute(f"PRAGMA page_size = {PAGE}")
+            db.execute(f"PRAGMA max_page_count = {self._pages() + 2 * SPARE_PAGES}")
             for name, setting, answer in _PRAGMAS:
                 db.execute(f"PRAGMA {name} = {setting}").fetchall()
                 got = db.execute(f"PRAGMA {name}").fetchone()
@@ -161,6 +191,7 @@ class SpoolFile:
                 sync_directory(path.parent)
             elif version != _SCHEMA_VERSION:
                 raise Damaged(f"{path.name} says it is of spool version {version}, not {_SCHEMA_VERSION}")
+            db.execute(_TALLY)
             db.execute("SELECT epoch FROM meta WHERE one = 1").fetchone()
         except sqlite3.OperationalError as err:
             db.close()
@@ -173,9 +204,9 @@ class SpoolFile:
         return db
 
     def _pages(self) -> int:
-        return max(self._budget // _PAGE, 4 * _SPARE_PAGES)
+        return max(self._budget // PAGE, 4 * SPARE_PAGES)
 
-    def _stored(self, db: sqlite3.Connection) -> Stored:
+    def _stored(self, db: sqlite3.Connection, *, tight: bool = False) -> Stored:
         row = db.execute("SELECT epoch, dropped, parcels, readings FROM meta WHERE one = 1").fetchone()
         newest = db.execute("SELECT max(id) FROM parcel").fetchone()[0]
         if row is None:
@@ -187,8 +218,10 @@ class SpoolFile:
             parcels=row[2],
             readings=row[3],
             newest=newest or 0,
-            bytes=_used_pages(db) * _PAGE,
+            bytes=used_pages(db) * PAGE,
             mended=mended,
+            tight=tight,
+            thinned=_tally(db, THINNED),
         )
 
     # --- one commit -------------------------------------------------------------------------------------------
@@ -199,50 +232,22 @@ class SpoolFile:
             for first, last in ranges_of(key_of(parcel_id) for parcel_id in change.delete)
             for row in db.execute("DELETE FROM parcel WHERE id BETWEEN ? AND ? RETURNING readings", (first, last))
         ]
-        insert, dropped = list(change.insert), change.dropped
-        over = self._make_room(db, insert)
-        dropped += sum(over)
+        insert, made = Space(db, self._path, self._pages(), self._room).make(change.insert, _tally(db, THINNED_TO))
         added = [parcel.readings for parcel in insert if insert_row(db, parcel)]
-        from_disk = over[: len(over) - (len(change.insert) - len(insert))]
         db.execute(
             "UPDATE meta SET epoch = max(epoch, ?), dropped = dropped + ?, parcels = parcels + ?,"
             " readings = readings + ? WHERE one = 1",
             (
                 change.epoch,
-                dropped,
-                len(added) - len(gone) - len(from_disk),
-                sum(added) - sum(gone) - sum(from_disk),
+                change.dropped + made.lost,
+                len(added) - len(gone) - len(made.from_file),
+                sum(added) - sum(gone) - sum(made.from_file) - made.thinned,
             ),
         )
-
-    def _make_room(self, db: sqlite3.Connection, insert: list[Parcel]) -> list[int]:
-        """Drop the oldest parcels until `insert` fits: first of the file, then of `insert` itself.
-
-        Returns the readings of each dropped parcel in that order. A damaged file set aside goes before any parcel.
-        """
-        over: list[int] = []
-        aside = aside_of(self._path)
-
-        def lacking() -> int:
-            need = sum(_pages_of(len(parcel.body)) for parcel in insert) + _SPARE_PAGES
-            kept = aside.stat().st_size // _PAGE if aside.exists() else 0
-            return _used_pages(db) + kept + need - self._pages()
-
-        if lacking() > 0:
-            remove(aside)
-        while (pages := lacking()) > 0:
-            oldest = db.execute("SELECT id, readings, length(body) FROM parcel ORDER BY id LIMIT 64").fetchall()
-            if not oldest:
-                break
-            for key, readings, size in oldest:
-                db.execute("DELETE FROM parcel WHERE id = ?", (key,))
-                over.append(readings)
-                pages -= _pages_of(size)
-                if pages <= 0:
-                    break
-        while insert and lacking() > 0:
-            over.append(insert.pop(0).readings)
-        return over
+        if made.thinned_to != _tally(db, THINNED_TO):
+            _set_tally(db, THINNED_TO, made.thinned_to)
+        if made.thinned:
+            _set_tally(db, THINNED, _tally(db, THINNED) + made.thinned)
 
     # --- damage -----------------------------------------------------------------------------------------------
 
@@ -265,9 +270,10 @@ class SpoolFile:
         self._mended = f"{reason}: {salvaged}"
 
 
-def _used_pages(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA page_count").fetchone()[0]) - int(db.execute("PRAGMA freelist_count").fetchone()[0])
+def _tally(db: sqlite3.Connection, name: str) -> int:
+    row = db.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
-def _pages_of(size: int) -> int:
-    return size // (_PAGE - 4) + 1
+def _set_tally(db: sqlite3.Connection, name: str, value: int) -> None:
+    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (name, value))

@@ -3,16 +3,18 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from metering.parcel import Parcel, ParcelId
+from agent.spool_thin import resealed
+from metering.parcel import Parcel, ParcelId, open_parcel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolStats:
-    """Figures of the spool. Counts are of this epoch, but `dropped`, which counts since the spool was made."""
+    """Figures. Counts are of this epoch, but `dropped` and its part `thinned`: since the spool was made."""
 
     epoch: int
     acquired: int
     dropped: int
+    thinned: int
     parcels_sealed: int
     parcels_released: int
     parcels_pending: int
@@ -26,6 +28,7 @@ class SpoolStats:
         return {
             "acquired": self.acquired,
             "dropped": self.dropped,
+            "thinned": self.thinned,
             "parcels_sealed": self.parcels_sealed,
             "parcels_released": self.parcels_released,
             "parcels_pending": self.parcels_pending,
@@ -67,6 +70,24 @@ class Ram:
         if held is not None:
             self.bytes -= len(held.parcel.body)
         return held is not None
+
+    def first(self, most_bytes: int) -> tuple[Parcel, ...]:
+        """The oldest, one at least, up to about `most_bytes`."""
+        taken: list[Parcel] = []
+        size = 0
+        for parcel in self:
+            size += len(parcel.body)
+            if taken and size > most_bytes:
+                break
+            taken.append(parcel)
+        return tuple(taken)
+
+    def reseal(self, epoch: int) -> None:
+        """Give every parcel the same number in another epoch."""
+        held, self._held, self.bytes = self._held, {}, 0
+        for each in held.values():
+            was = open_parcel(each.parcel.body)
+            self.put(resealed(was, ParcelId(epoch=epoch, seq=was.id.seq), was.sweeps), each.since)
 
     def oldest_since(self) -> float | None:
         """When the oldest reading came; None when there is none."""

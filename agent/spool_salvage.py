@@ -11,6 +11,8 @@ from typing import Any, Final
 from agent.spool_rows import SELECT, insert_row, parcel_of
 from metering.parcel import Parcel
 
+THINNED: Final = "thinned"
+THINNED_TO: Final = "thinned_to"
 _MISSES: Final = 4096  # rows in a row that cannot be read before salvage gives up on this side of a damage
 
 
@@ -53,6 +55,9 @@ def copy_legible(path: Path, new: sqlite3.Connection) -> Salvaged:
             "UPDATE meta SET epoch = ?, dropped = ?, parcels = ?, readings = ? WHERE one = 1",
             (epoch, dropped + (lost or 0), parcels, readings),
         )
+        thinned = _one(old, "SELECT value FROM tally WHERE name = ?", (THINNED,))
+        if thinned is not None and isinstance(thinned[0], int):
+            new.execute("INSERT INTO tally VALUES (?, ?)", (THINNED, thinned[0]))
         new.execute("COMMIT")
     finally:
         with suppress(sqlite3.Error):
@@ -87,7 +92,7 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _one(db: sqlite3.Connection, sql: str, arguments: tuple[int, ...]) -> tuple[Any, ...] | None:
+def _one(db: sqlite3.Connection, sql: str, arguments: tuple[int | str, ...]) -> tuple[Any, ...] | None:
     """One row, or None when there is none or it cannot be read."""
     try:
         row: tuple[Any, ...] | None = db.execute(sql, arguments).fetchone()

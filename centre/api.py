@@ -38,6 +38,7 @@ def routes(figures: Figures, health: Callable[[], Mapping[str, object]]) -> list
         "/api/v1/plants/{site}/energy": api.energy,
         "/api/v1/plants/{site}/completeness": api.completeness,
         "/api/v1/plants/{site}/registers": api.registers,
+        "/api/v1/plants/{site}/gateways": api.gateways_of,
         "/api/v1/gateways": api.gateways,
         "/api/v1/totals": api.totals,
         "/api/v1/series/{site}": api.series,
@@ -123,6 +124,9 @@ class _Api:
         return plain(energy) | {"nodes": {node: {"carriers": found} for node, found in energy.nodes.items()}}
 
     async def completeness(self, request: Request) -> object:
+        """By device and hour with `from` and `to`, else the counters of a day."""
+        if "from" in request.query_params:
+            return await self._figures.hours(_site(request), _time(request, "from"), _time(request, "to"))
         return await self._figures.completeness(_site(request), _day(request))
 
     async def registers(self, request: Request) -> object:
@@ -131,6 +135,10 @@ class _Api:
 
     async def gateways(self, _request: Request) -> object:
         return {"gateways": await self._figures.gateways()}
+
+    async def gateways_of(self, request: Request) -> object:
+        site = self._figures.plant(_site(request)).site
+        return {"gateways": [state for state in await self._figures.gateways() if state.site == site]}
 
     async def totals(self, _request: Request) -> object:
         totals = await self._figures.totals()

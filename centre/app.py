@@ -67,6 +67,7 @@ async def run(setup: Setup, *, broker: Broker | None = None, clock: Clock | None
             return {
                 "broker": "connected" if ingest.connected else "connecting",
                 "refused_messages": ingest.counts.refused,
+                "refused_readings": ingest.counts.refused_readings,
             }
 
         site = Starlette(routes=[*api.routes(figures, health), *web.routes(figures)])

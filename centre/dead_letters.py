@@ -1,6 +1,7 @@
-"""Messages that cannot be read, kept in a bounded folder with the reason, so that nothing vanishes without a trace."""
+"""What cannot be read or stored, kept in a bounded folder with the reason, so that nothing vanishes without a trace."""
 
 import hashlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,9 +18,11 @@ class DeadLetters:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.forgotten = 0
+        """Messages that had to go for newer ones."""
 
     def put(self, topic: str, payload: bytes, reason: str, at: int) -> Path:
-        """Keep one message as NAME.payload beside NAME.txt, which tells topic and reason; raises OSError.
+        """Keep one message as NAME.payload beside NAME.txt, which tells topic and reason; durable; raises OSError.
 
         The same message put twice is kept once.
         """
@@ -30,19 +33,35 @@ class DeadLetters:
         if known is not None:
             return known
         path = self._folder / f"{day}-{_sender(topic)}-{digest}.payload"
-        path.write_bytes(payload)
-        path.with_suffix(".txt").write_text(f"topic: {topic}\nreason: {reason}\n", encoding="utf-8")
+        _write(path.with_suffix(".txt"), f"topic: {topic}\nreason: {reason}\n".encode())
+        _write(path, payload)
+        self._sync()
         self._trim()
         return path
+
+    def _sync(self) -> None:
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _trim(self) -> None:
         kept = sorted(self._folder.glob("*.payload"))
         sizes = [path.stat().st_size for path in kept]
         while len(kept) > MAX_FILES or (sum(sizes) > MAX_BYTES and len(kept) > 1):
+            self.forgotten += 1
             oldest = kept.pop(0)
             sizes.pop(0)
             oldest.unlink(missing_ok=True)
             oldest.with_suffix(".txt").unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sender(topic: str) -> str:

@@ -6,19 +6,23 @@ from typing import Final
 
 from centre.accounting.completeness import Count, count
 from centre.accounting.factors import FactorRow
+from centre.accounting.hours import HOUR_NS, Window, device_hours
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.zones import day_bounds, local_day
 from centre.carriers import Carrier
 from centre.day import MeterDay, Place, carrier_figures, load_curve, meter_figure, place_of
 from centre.errors import BadQuestion, FigureError, UnknownSite
+from centre.gaps import windows
 from centre.live import gateway_state, live_view
 from centre.plant import Plant
 from centre.points import Directory, MeterPoints
 from centre.store.base import Bucket, Grain, Reading, SeriesKey, Store, Totals
 from centre.views import (
     Completeness,
+    DeviceHours,
     Energy,
     GatewayState,
+    Hours,
     Live,
     Load,
     MeterCompleteness,
@@ -148,6 +152,37 @@ class Figures:
                 )
             )
         return Completeness(site=site, day=day, meters=tuple(meters))
+
+    async def hours(self, site: str, t0: int | None = None, t1: int | None = None) -> Hours:
+        """The completeness ledger of the hours that begin in [t0, t1); without bounds, of today up to now."""
+        until = self._clock.now_ns() - _UNDER_WAY_NS
+        start, end = day_bounds(self.today(site), self.plant(site).zone)
+        start, end = start if t0 is None else t0, end if t1 is None else t1
+        if not 0 <= end - start <= MAX_RANGE_NS:
+            raise BadQuestion("from must be before to, at most 31 days")
+        lost: dict[str, tuple[Window, ...]] = {}
+        for row in await self._store.gateways():
+            if row.key.site == site:
+                lost[row.key.gateway] = windows(row)
+        tallies = await self._store.tallies(site, start - start % HOUR_NS, end)
+        devices: list[DeviceHours] = []
+        for device, plans in (await self._store.plans(site)).items():
+            gateway = plans[-1].gateway
+            lines = device_hours(plans, tallies.get(device, {}), lost.get(gateway, ()), start=start, end=end, now=until)
+            devices.append(DeviceHours(device=device, gateway=gateway, hours=lines))
+        every = [hour for device in devices for hour in device.hours]
+        return Hours(
+            site=site,
+            from_ns=start,
+            to_ns=max(start, min(end, until)),
+            expected=sum(hour.expected for hour in every),
+            received=sum(hour.received for hour in every),
+            late=sum(hour.late for hour in every),
+            faulty=sum(sum(hour.faulty.values()) for hour in every),
+            lost=sum(sum(hour.lost.values()) for hour in every),
+            missing=sum(hour.missing for hour in every),
+            devices=tuple(devices),
+        )
 
     async def gateways(self) -> tuple[GatewayState, ...]:
         """All gateways of all sites."""

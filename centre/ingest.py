@@ -1,33 +1,47 @@
 """Ingest: parcels from the broker into the store. Write, then acknowledge, then tell the gateway what is stored.
 
 Nothing is acknowledged that is not durable: a store that fails stops the flow, the broker keeps what waits, and the
-gateway keeps what the broker has not delivered. A message that no one can read is put aside with its reason.
+gateway keeps what the broker has not delivered. A message that no one can read is put aside with its reason, and so is
+a reading that no store takes: the rest of its parcel goes in.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from centre.dead_letters import DeadLetters
-from centre.store.base import GatewayKey, Store, StoreError, Written
-from metering.lineprotocol import check_name
-from metering.parcel import ParcelError, Received, open_parcel
-from metering.status import Status, decode_status
-from metering.topics import ALL_READINGS, ALL_STATUS, Committed, Topics, encode_committed, parse_topic
-from wattline.broker import Broker, BrokerError, BrokerRefused, BrokerUnreachable, Connection, Message, PublishRefused
+from centre.aside import Aside
+from centre.gaps import GapNews
+from centre.messages import Unreadable, newer, read_message
+from centre.sifting import misdated
+from centre.store.base import GatewayKey, ReadingsRefused, RefusedReading, Store, StoreError, Written
+from metering.parcel import Received
+from metering.status import Status
+from metering.topics import ALL_READINGS, ALL_STATUS, Committed, Topics, encode_committed
+from wattline.broker import (
+    Broker,
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    BrokerUnreachable,
+    Connection,
+    Message,
+    PublishRefused,
+)
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
-MAX_AHEAD_NS: Final = 24 * 3600 * NS
-EARLIEST_NS: Final = 1_577_836_800 * NS  # 2020-01-01: before Wattline, so no meter was read then
 _COMMITTED_EVERY_NS: Final = NS
 _FIRST_BACKOFF_S: Final = 1.0
 _MAX_BACKOFF_S: Final = 30.0
 _MAX_REFUSED_S: Final = 120.0
 _IDLE_NS: Final = 10 * NS
+_SILENT_S: Final = 120.0  # without it, one lost acknowledgement would silence the store's word for good
+_LOOK_EVERY_NS: Final = 10 * NS
+_REPEAT_EVERY_NS: Final = 300 * NS
 
 T = TypeVar("T")
 
@@ -42,6 +56,7 @@ class IngestCounts:
     readings: int = 0
     ignored: int = 0
     refused: int = 0
+    refused_readings: int = 0
     statuses: int = 0
 
 
@@ -50,10 +65,6 @@ class _Batch:
     parcels: Sequence[Received]
     statuses: Mapping[GatewayKey, Status]
     refused: Sequence[tuple[Message, str]]
-
-
-class Unreadable(ValueError):
-    """A message that is none of ours; the text says why."""
 
 
 @dataclass(slots=True)
@@ -75,10 +86,14 @@ class Ingest:
     on_work: Callable[[], None] = lambda: None
     counts: IngestCounts = field(default_factory=IngestCounts)
     connected: bool = False
-    _letters: DeadLetters = field(init=False)
+    _aside: Aside = field(init=False)
+    _gaps: GapNews = field(init=False)
+    _looked: int = 0
+    _repeated: int = 0
 
     def __post_init__(self) -> None:
-        self._letters = DeadLetters(self.dead_letters)
+        self._aside = Aside(self.dead_letters, self.clock, self.log)
+        self._gaps = GapNews(self.log)
 
     async def run(self) -> None:
         """Serve until cancelled: connect, take in, and come back after every loss."""
@@ -110,6 +125,7 @@ class Ingest:
             await connection.subscribe(ALL_STATUS)
             self.connected = True
             self.log.info("broker.connected")
+            self._repeated = self.clock.now_ns()
             outbox.add(await self._insist(self.store.committed))
 
     async def _receive(self, connection: Connection, inbox: asyncio.Queue[Message]) -> None:
@@ -129,7 +145,24 @@ class Ingest:
                     touched = {GatewayKey(parcel.site, parcel.gateway) for parcel in batch.parcels}
                     committed = await self._insist(self.store.committed)
                     outbox.add({key: committed[key] for key in touched})
+            await self._look()
+            await self._repeat(outbox)
             self.on_work()
+
+    async def _repeat(self, outbox: "_Outbox") -> None:
+        """What is stored once more, now and then: a broker that was killed may have forgotten what it retained."""
+        now = self.clock.now_ns()
+        if not 0 <= now - self._repeated < _REPEAT_EVERY_NS:
+            self._repeated = now
+            outbox.add(await self._insist(self.store.committed))
+
+    async def _look(self) -> None:
+        """At gaps, now and then; a store that cannot answer is told where it fails to write."""
+        now = self.clock.now_ns()
+        if not 0 <= now - self._looked < _LOOK_EVERY_NS:
+            self._looked = now
+            with suppress(StoreError):
+                self._gaps.look(await self.store.gateways(), now)
 
     async def _gather(self, inbox: asyncio.Queue[Message]) -> list[Message]:
         """What waits, at most a batch; after the first message more may follow for `linger_s`. Empty after 10 s."""
@@ -163,10 +196,9 @@ class Ingest:
         parcels: list[Received] = []
         statuses: dict[GatewayKey, Status] = {}
         refused: list[tuple[Message, str]] = []
-        now = self.clock.now_ns()
         for message in messages:
             try:
-                found = read_message(message.topic, message.payload, now)
+                found = read_message(message.topic, message.payload)
             except Unreadable as err:
                 refused.append((message, str(err)))
                 continue
@@ -174,14 +206,14 @@ class Ingest:
                 parcels.append(found)
             else:
                 key, status = found
-                statuses[key] = _newer(statuses.get(key), status)
+                statuses[key] = newer(statuses.get(key), status)
         return _Batch(parcels=parcels, statuses=statuses, refused=refused)
 
     async def _keep(self, batch: _Batch) -> None:
         """Return when all of the batch is durable."""
         now = self.clock.now_ns()
         if batch.parcels:
-            written = await self._insist(lambda: self.store.write(batch.parcels, received_at=now))
+            written = await self._store(batch.parcels, now)
             self.counts.parcels += written.parcels
             self.counts.redelivered += written.redelivered
             self.counts.readings += written.readings
@@ -192,7 +224,24 @@ class Ingest:
             if await self._insist(partial(self.store.write_status, key, status, received_at=now)):
                 self.log.info(f"gateway.{status.state}", site=key.site, gateway=key.gateway, software=status.software)
         for message, reason in batch.refused:
-            self._refuse(message, reason)
+            self.counts.refused += 1
+            self._aside.message(message, reason)
+
+    async def _store(self, parcels: Sequence[Received], now: int) -> Written:
+        """Write the readings that can be stored; the others are in the dead-letter folder before that."""
+        refused: Sequence[RefusedReading] = [one for parcel in parcels for one in misdated(parcel, now)]
+        while True:
+            if refused:
+                parcels = [await self._insist(partial(self._without, parcel, refused)) for parcel in parcels]
+            try:
+                return await self._insist(partial(self.store.write, parcels, received_at=now))
+            except ReadingsRefused as err:
+                refused = err.refused
+
+    async def _without(self, parcel: Received, refused: Sequence[RefusedReading]) -> Received:
+        rest = self._aside.readings(parcel, refused)
+        self.counts.refused_readings += parcel.readings - rest.readings
+        return rest
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns; while the store fails it is tried again, for as long as it takes."""
@@ -210,14 +259,6 @@ class Ingest:
                     self.log.info("store.back")
                 return result
 
-    def _refuse(self, message: Message, reason: str) -> None:
-        self.counts.refused += 1
-        try:
-            kept = str(self._letters.put(message.topic, message.payload, reason, self.clock.now_ns()))
-        except OSError as err:
-            kept = f"not kept: {err}"
-        self.log.error("ingest.refused", topic=message.topic[:200], error=reason, file=kept)
-
     async def _tell(self, connection: Connection, outbox: "_Outbox") -> None:
         """Publish what is stored, retained, at most once a second for each gateway."""
         refused: set[GatewayKey] = set()
@@ -225,8 +266,11 @@ class Ingest:
             for key, committed in await outbox.take():
                 topics = Topics(key.site, key.gateway)
                 try:
-                    await connection.publish(topics.committed, encode_committed(committed), retain=True)
+                    async with asyncio.timeout(_SILENT_S):
+                        await connection.publish(topics.committed, encode_committed(committed), retain=True)
                     refused.discard(key)
+                except TimeoutError as err:
+                    raise BrokerLost("the broker acknowledges nothing") from err
                 except PublishRefused as err:
                     if key not in refused:
                         self.log.warning("committed.refused", site=key.site, gateway=key.gateway, error=str(err))
@@ -259,42 +303,6 @@ class _Outbox:
         taken = list(self._waiting.items())
         self._waiting.clear()
         return taken
-
-
-def read_message(topic: str, payload: bytes, now: int) -> Received | tuple[GatewayKey, Status]:
-    """The parcel, or whose status it is and what it says; raises Unreadable. `now` (UTC ns) judges times."""
-    try:
-        topics, leaf = parse_topic(topic)
-        key = GatewayKey(check_name(topics.site), check_name(topics.gateway))
-        if leaf == "status":
-            return key, decode_status(payload)
-        parcel = open_parcel(payload)
-        for sweep in parcel.sweeps:
-            check_name(sweep.device)
-    except ParcelError as err:
-        raise Unreadable(f"parcel {err}") from err
-    except ValueError as err:
-        raise Unreadable(str(err)) from err
-    if key != (parcel.site, parcel.gateway):
-        raise Unreadable(f"a parcel of {parcel.site}/{parcel.gateway} on a topic of {key.site}/{key.gateway}")
-    times = [sweep.taken_at for sweep in parcel.sweeps]
-    if times and (min(times) < EARLIEST_NS or max(times) > now + MAX_AHEAD_NS):
-        raise Unreadable("has times before 2020 or more than a day ahead: the gateway's clock is wrong")
-    return parcel
-
-
-def _newer(old: Status | None, new: Status) -> Status:
-    """The later status, with the inventory of the earlier one where it brings none."""
-    if old is None or new.devices is not None:
-        return new
-    return Status(
-        state=new.state,
-        software=new.software,
-        epoch=new.epoch,
-        at=new.at,
-        counters=new.counters,
-        devices=old.devices,
-    )
 
 
 def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from centre.carriers import CARRIERS, Carrier, Flow
+from centre.gaps import gaps_of
 from centre.plant import Node, Plant
 from centre.points import MeterPoints, counts_alone
 from centre.ranges import gaps
@@ -138,4 +139,5 @@ def gateway_state(row: GatewayRow) -> GatewayState:
             epoch: Epoch(watermark=row.committed.watermark(epoch), ranges=ranges, gaps=gaps(ranges))
             for epoch, ranges in row.committed.epochs.items()
         },
+        gaps=gaps_of(row),
     )

@@ -1,26 +1,39 @@
 """Ranges of parcel numbers: what the store has of an epoch, kept as few closed ranges."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
+from centre.store.base import Stretch
 from metering.topics import Ranges
 
 
-def add(ranges: Ranges, seq: int) -> Ranges:
-    """`ranges` with `seq`; the same object when it is in there already."""
-    before = [pair for pair in ranges if pair[1] < seq - 1]
-    after = [pair for pair in ranges if pair[0] > seq + 1]
-    touching = ranges[len(before) : len(ranges) - len(after)]
-    if any(first <= seq <= last for first, last in touching):
-        return ranges
-    joined = (min([seq, *(first for first, _ in touching)]), max([seq, *(last for _, last in touching)]))
-    return (*before, joined, *after)
+def held(stretches: Iterable[Stretch]) -> Ranges:
+    """The numbers of ascending `stretches` of one epoch."""
+    return tuple((stretch.first, stretch.last) for stretch in stretches)
 
 
-def add_all(ranges: Ranges, seqs: Iterable[int]) -> Ranges:
-    """`ranges` with every one of `seqs`."""
-    for seq in seqs:
-        ranges = add(ranges, seq)
-    return ranges
+def join(stretches: Sequence[Stretch], new: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """`stretches` of one epoch with the `new` ones, of one parcel each; a number that is there already adds nothing."""
+    known = held(stretches)
+    fresh = {one.first: one for one in new if not _holds(known, one.first)}
+    joined: list[Stretch] = []
+    for one in sorted([*stretches, *fresh.values()], key=lambda stretch: stretch.first):
+        if joined and joined[-1].last + 1 == one.first:
+            joined[-1] = _together(joined[-1], one)
+        else:
+            joined.append(one)
+    return tuple(joined)
+
+
+def _holds(ranges: Ranges, seq: int) -> bool:
+    place = bisect_right(ranges, seq, key=lambda pair: pair[0])
+    return place > 0 and seq <= ranges[place - 1][1]
+
+
+def _together(lower: Stretch, upper: Stretch) -> Stretch:
+    return lower._replace(
+        last=upper.last, since=min(lower.since, upper.since), last_at=upper.last_at, dropped=upper.dropped
+    )
 
 
 def gaps(ranges: Ranges) -> Ranges:

@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Literal
 
 from centre.accounting.factors import FactorRow
+from centre.accounting.hours import DeviceHour
 from centre.accounting.registers import Flag
 from centre.carriers import Carrier, Flow
+from centre.gaps import Gap
 from metering.sweep import Number
 from metering.topics import Ranges
 
@@ -68,7 +70,10 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayState:
-    """A gateway as it last said of itself; `state` never: readings came, a status did not."""
+    """A gateway as it last said of itself; `state` never: readings came, a status did not.
+
+    `dropped` readings were lost there for good; `gaps` are parcels the store has not, see centre.gaps.
+    """
 
     site: str
     gateway: str
@@ -81,6 +86,7 @@ class GatewayState:
     pending: int | None
     counters: Mapping[str, int]
     epochs: Mapping[int, Epoch]
+    gaps: tuple[Gap, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +199,31 @@ class Completeness:
     site: str
     day: date
     meters: tuple[MeterCompleteness, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceHours:
+    """The ledger of one device; `gateway` reads it now."""
+
+    device: str
+    gateway: str
+    hours: tuple[DeviceHour, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Readings of all devices in [from, to), by device and hour, and their sums; see centre.accounting.hours."""
+
+    site: str
+    from_ns: int
+    to_ns: int
+    expected: int
+    received: int
+    late: int
+    faulty: int
+    lost: int
+    missing: int
+    devices: tuple[DeviceHours, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,12 @@ from starlette.staticfiles import StaticFiles
 from centre.errors import FigureError, UnknownSite
 from centre.plant import Node, Plant
 from centre.store.base import StoreError
-from centre.views import Energy, Live, Load
+from centre.views import Energy, Hours, Live, Load
 from centre.web_curve import curve
 from centre.web_headers import PageHeaders
+from centre.web_hours import hours_view
 from centre.web_i18n import LANGUAGES, Words, choose_language, load_words
-from centre.web_live import gateway_views, live_view, meter_key, troubles
+from centre.web_live import gap_views, gateway_views, live_view, meter_key, troubles
 from centre.web_panel import panel_view
 
 _HERE: Final = Path(__file__).parent
@@ -45,6 +46,8 @@ class PageFigures(Protocol):
     async def load(self, site: str, day: date | None = None) -> Load: ...
 
     async def energy(self, site: str, day: date | None = None) -> Energy: ...
+
+    async def hours(self, site: str) -> Hours: ...
 
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -100,8 +103,11 @@ class _Page:
     async def whole(self, request: Request) -> Response:
         plant, words = self._plant(request), self._words_for(request)
         node = _node(plant, request)
-        live, energy, load = await asyncio.gather(
-            self._figures.live(plant.site), self._figures.energy(plant.site), self._figures.load(plant.site)
+        live, energy, load, hours = await asyncio.gather(
+            self._figures.live(plant.site),
+            self._figures.energy(plant.site),
+            self._figures.load(plant.site),
+            self._figures.hours(plant.site),
         )
         html = self._render(
             "page.html",
@@ -114,6 +120,7 @@ class _Page:
             panel=panel_view(plant, node, energy, load, words),
             live=live_view(plant, live, words),
             gateways=gateway_views(plant, live, words),
+            hours=hours_view(plant, hours, words),
             **_attention(plant, live, words),
         )
         response = HTMLResponse(html, headers={"content-language": words("language.code")})
@@ -135,7 +142,10 @@ class _Page:
         plant, words = self._plant(request), self._words_for(request)
         live = await self._figures.live(plant.site)
         view = live_view(plant, live, words)
-        html = self._render("attention.html", t=words, plant=plant, live=view, **_attention(plant, live, words))
+        hours = hours_view(plant, await self._figures.hours(plant.site), words)
+        html = self._render(
+            "attention.html", t=words, plant=plant, live=view, hours=hours, **_attention(plant, live, words)
+        )
         return HTMLResponse(html)
 
     async def curve(self, request: Request) -> Response:
@@ -195,6 +205,7 @@ def _node(plant: Plant, request: Request) -> Node:
 def _attention(plant: Plant, live: Live, words: Words) -> dict[str, object]:
     return {
         "troubles": troubles(plant, live, words),
+        "gaps": gap_views(plant, live, words),
         "nothing_yet": bool(live.meters) and all(meter.state == "never" for meter in live.meters),
     }
 

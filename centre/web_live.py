@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from centre.gaps import Gap, ripe
 from centre.plant import Meter, Node, Plant
 from centre.views import GatewayState, Live, MeterLive, NodeLive
 from centre.web_format import ABSENT, NOTHING, local, show, when
@@ -14,6 +15,10 @@ _WORST_FIRST: Final = ("silent", "faulty", "never", "ok")
 _NO_ANSWER: Final = frozenset({"timeout", "link_down", "backoff", "exception_10", "exception_11"})
 """Faults that people call silence: a value is faulty only where the meter answered."""
 
+_SHOWN_NS: Final = 7 * 86_400 * NS
+"""How long a gap stays on the page; the API tells all."""
+
+_MOST_GAPS: Final = 12
 _DOWN: Final = frozenset({"lost", "stopped", "never"})
 
 
@@ -53,6 +58,18 @@ class Trouble:
     where: str
     why: str
     check: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapView:
+    """Parcels of a gateway that are missing, or lost: which, since when, and what will become of them."""
+
+    gateway: str
+    state: str
+    state_word: str
+    what: str
+    why: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +208,36 @@ def _by_device(live: Live) -> dict[str, MeterLive]:
 def _digest(live: Live) -> str:
     ill = [meter for meter in _by_device(live).values() if meter.state != "ok"]
     down = [f"{gateway.gateway}={gateway.state}" for gateway in live.gateways]
+    down += [f"{gateway.gateway}-{gap.epoch}-{gap.name}-{gap.state}" for gateway, gap in _told(live)]
     return " ".join(sorted([*(f"{meter.device}:{meter.state}:{meter.fault}" for meter in ill), *down]))
+
+
+def _told(live: Live) -> tuple[tuple[GatewayState, Gap], ...]:
+    """The gaps that are shown, missing ones first, then the newest."""
+    found: list[tuple[GatewayState, Gap]] = []
+    for gateway in live.gateways:
+        found += [(gateway, gap) for gap in ripe(gateway.gaps, live.at_ns) if live.at_ns - gap.before_ns < _SHOWN_NS]
+    found.sort(key=lambda pair: (pair[1].state != "missing", -pair[1].before_ns))
+    return tuple(found[:_MOST_GAPS])
+
+
+def gap_views(plant: Plant, live: Live, words: Words) -> tuple[GapView, ...]:
+    """The gaps in what each gateway sent, missing ones first."""
+    return tuple(_gap(gateway, gap, live.at_ns, plant, words) for gateway, gap in _told(live))
+
+
+def _gap(gateway: GatewayState, gap: Gap, now_ns: int, plant: Plant, words: Words) -> GapView:
+    start = "" if gap.after_ns is None else when(gap.after_ns, now_ns, plant.zone)
+    end = when(gap.before_ns, now_ns, plant.zone)
+    taken = words("gaps.until", end=end) if gap.after_ns is None else words("gaps.taken", start=start, end=end)
+    return GapView(
+        gateway=gateway.gateway,
+        state="faulty" if gap.state == "missing" else "silent",
+        state_word=words(f"gaps.state.{gap.state}"),
+        what=words(f"gaps.what.{gap.state}", parcels=gap.name),
+        why=words(f"gaps.why.{gap.cause or gap.state}", dropped=f"{gateway.dropped:,}"),
+        note=words("gaps.note", taken=taken, since=when(gap.since_ns, now_ns, plant.zone)),
+    )
 
 
 def troubles(plant: Plant, live: Live, words: Words) -> tuple[Trouble, ...]:

@@ -4,9 +4,10 @@ import gzip
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from metering.lineprotocol import LineError, decode_sweeps, encode_sweep, parse_line
+from metering.lineprotocol import decode_sweeps, encode_sweep, parse_line
 from metering.sweep import Sweep
 
 VERSION: Final = 1
@@ -34,9 +35,25 @@ class Parcel:
     body: bytes
 
 
+class TimeQuality(StrEnum):
+    """What is to be known of the times in a parcel."""
+
+    GOOD = "good"
+    """No doubt is known; nothing of it is written."""
+    CORRECTED = "corrected"
+    """Some were stamped before the clock was set after a start, and moved by what it was set by."""
+    STEPPED = "stepped"
+    """The clock was set by more than a second while the sweeps waited: some may be wrong by as much."""
+    UNSYNCHRONISED = "unsynchronised"
+    """Nobody kept the gateway's clock right."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """An opened parcel as the centre sees it. `dropped`: readings this gateway lost since its spool was made."""
+    """An opened parcel as the centre sees it. `dropped`: readings this gateway lost since its spool was made.
+
+    `thinned`: the part of them that was thinned out of parcels on the gateway for want of room.
+    """
 
     site: str
     gateway: str
@@ -44,13 +61,24 @@ class Received:
     readings: int
     dropped: int
     sweeps: tuple[Sweep, ...]
+    thinned: int = 0
+    time_quality: TimeQuality = TimeQuality.GOOD
 
 
 class ParcelError(ValueError):
     """Bytes that are no parcel of a version we know; the message says why."""
 
 
-def seal(sweeps: Sequence[Sweep], *, site: str, gateway: str, parcel_id: ParcelId, dropped: int) -> Parcel:
+def seal(
+    sweeps: Sequence[Sweep],
+    *,
+    site: str,
+    gateway: str,
+    parcel_id: ParcelId,
+    dropped: int,
+    thinned: int = 0,
+    time_quality: TimeQuality = TimeQuality.GOOD,
+) -> Parcel:
     """Encode a non-empty batch of sweeps as gzipped line protocol, the parcel's own line last."""
     tags = f",site={site},gateway={gateway}"
     first_at = min(sweep.taken_at for sweep in sweeps)
@@ -58,9 +86,12 @@ def seal(sweeps: Sequence[Sweep], *, site: str, gateway: str, parcel_id: ParcelI
     readings = sum(len(sweep.values) for sweep in sweeps)
     faults = sum(len(sweep.faults) for sweep in sweeps)
     lines = [line for sweep in sweeps for line in encode_sweep(sweep, tags)]
+    more = f",thinned={thinned}i" if thinned else ""
+    if time_quality is not TimeQuality.GOOD:
+        more += f',time_quality="{time_quality}"'
     lines.append(
         f"{MEASUREMENT}{tags} version={VERSION}i,epoch={parcel_id.epoch}i,seq={parcel_id.seq}i,sweeps={len(sweeps)}i,"
-        f"readings={readings}i,faults={faults}i,dropped={dropped}i {last_at}\n"
+        f"readings={readings}i,faults={faults}i,dropped={dropped}i{more} {last_at}\n"
     )
     body = gzip.compress("\n".join(lines).encode(), _LEVEL, mtime=0)
     return Parcel(id=parcel_id, first_at=first_at, last_at=last_at, readings=readings, body=body)
@@ -82,10 +113,12 @@ def open_parcel(body: bytes) -> Received:
             raise ParcelError(f"is of version {version}, this centre reads version {VERSION}")
         sweeps = tuple(decode_sweeps(iter(lines)))
         counts = {name: own.fields[name] for name in ("epoch", "seq", "readings", "dropped", "sweeps")}
+        counts["thinned"] = own.fields.get("thinned", 0)
         site, gateway = own.tags["site"], own.tags["gateway"]
+        time_quality = TimeQuality(str(own.fields.get("time_quality", "good")))
     except ParcelError:
         raise
-    except (zlib.error, UnicodeDecodeError, LineError, KeyError) as err:
+    except (zlib.error, ValueError, KeyError) as err:  # not UTF-8, no line, no time quality we know
         raise ParcelError(f"cannot be read: {err}") from err
     whole = {name: value for name, value in counts.items() if isinstance(value, int)}
     if len(whole) != len(counts):
@@ -99,4 +132,6 @@ def open_parcel(body: bytes) -> Received:
         readings=whole["readings"],
         dropped=whole["dropped"],
         sweeps=sweeps,
+        thinned=whole["thinned"],
+        time_quality=time_quality,
     )

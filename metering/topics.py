@@ -75,6 +75,10 @@ class Committed:
         ranges = self.epochs.get(epoch, ())
         return ranges[0][1] if ranges and ranges[0][0] == 1 else 0
 
+    def highest(self, epoch: int) -> int:
+        """Highest seq that is stored; 0 when none is."""
+        return max((last for _, last in self.epochs.get(epoch, ())), default=0)
+
 
 def encode_committed(committed: Committed) -> bytes:
     """JSON: {"version": 1, "epochs": {"12": [[1, 845], [850, 900]]}}."""
@@ -93,9 +97,9 @@ def decode_committed(payload: bytes) -> Committed:
 
 
 def _ranges(pairs: Sequence[Sequence[int]]) -> Ranges:
-    ranges = tuple((int(first), int(last)) for first, last in pairs)
+    ranges = tuple((first, last) for first, last in pairs)
     flat = [bound for pair in ranges for bound in pair]
-    if flat != sorted(flat) or min(flat, default=1) < 1:
+    if any(type(bound) is not int for bound in flat) or flat != sorted(flat) or min(flat, default=1) < 1:
         raise ValueError(f"{ranges} are not ascending ranges of seq")
     return ranges
 

@@ -1,26 +1,30 @@
 """How to reach and enter the broker, after the settings were checked: plain values, the secret by reference."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from wattline.broker import Broker, BrokerRefused, Connection, Will
+from wattline.broker import Broker, BrokerError, BrokerRefused, BrokerUnreachable, Connection, Will
 from wattline.errors import ConfigError
 from wattline.mqtt import Address, PahoBroker
 from wattline.secrets import SecretRef
 
+SPREAD_S: Final = 5.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAccess:
-    """`exposed`: readings leave this host unencrypted."""
+    """`endpoints` are (host, port) of brokers that serve alike; `loopback`: all of them are on this host.
+
+    `bytes_s` bounds what the agent sends on average.
+    """
 
     url: str
-    host: str
-    port: int
+    endpoints: tuple[tuple[str, int], ...]
     tls: bool
-    exposed: bool
+    loopback: bool
     client_id: str
     username: str | None
     password: SecretRef | None
@@ -28,36 +32,72 @@ class BrokerAccess:
     certificate: Path | None
     key: Path | None
     protocol: Literal["5", "3.1.1"]
+    bytes_s: float | None
 
-    def address(self) -> Address:
-        """The address with the secret revealed, read at this moment. Raises ConfigError."""
-        return Address(
-            host=self.host,
-            port=self.port,
-            client_id=self.client_id,
-            tls=self.tls,
-            username=self.username,
-            password=None if self.password is None else self.password.reveal(),
-            ca=self.ca,
-            certificate=self.certificate,
-            key=self.key,
-            protocol=self.protocol,
+    @property
+    def exposed(self) -> bool:
+        """Readings leave this host unencrypted."""
+        return not self.tls and not self.loopback
+
+    @property
+    def spread_s(self) -> float:
+        """Over how long the first connections of a fleet are to be spread after a start or a loss; a broker of our
+        own has no fleet."""
+        return 0.0 if self.loopback else SPREAD_S
+
+    def addresses(self) -> tuple[Address, ...]:
+        """The addresses with the secret revealed, read at this moment. Raises ConfigError."""
+        password = None if self.password is None else self.password.reveal()
+        return tuple(
+            Address(
+                host=host,
+                port=port,
+                client_id=self.client_id,
+                tls=self.tls,
+                username=self.username,
+                password=password,
+                ca=self.ca,
+                certificate=self.certificate,
+                key=self.key,
+                protocol=self.protocol,
+                password_file=None if self.password is None else self.password.file(),
+            )
+            for host, port in self.endpoints
         )
 
 
 class ConfiguredBroker:
     """A wattline.broker.Broker. Secret and certificates are read anew at each connection: what was rotated is used;
-    a secret that cannot be read is a refusal, to be tried again later."""
+    a secret that cannot be read is a refusal, to be tried again later. Of several addresses the one that worked last
+    is tried first, then the others in their order."""
 
     def __init__(self, access: BrokerAccess, make: Callable[[Address], Broker] = PahoBroker) -> None:
         """Raises ConfigError when the secret cannot be read now: a wrong setting shows at the start."""
         self._access, self._make = access, make
-        access.address()
+        self._good = 0
+        access.addresses()
 
-    def connect(self, *, will: Will | None = None) -> AbstractAsyncContextManager[Connection]:
+    @asynccontextmanager
+    async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
         """See Broker; raises BrokerRefused when the secret cannot be read."""
+        async with AsyncExitStack() as stack:
+            yield await self._enter(stack, will)
+
+    async def _enter(self, stack: AsyncExitStack, will: Will | None) -> Connection:
         try:
-            address = self._access.address()
+            addresses = self._access.addresses()
         except ConfigError as err:
             raise BrokerRefused(str(err)) from err
-        return self._make(address).connect(will=will)
+        errors: list[BrokerError] = []
+        for place in sorted(range(len(addresses)), key=lambda place: place != self._good):
+            try:
+                connection = await stack.enter_async_context(self._make(addresses[place]).connect(will=will))
+            except (BrokerUnreachable, BrokerRefused) as err:
+                errors.append(err)
+            else:
+                self._good = place
+                return connection
+        if len(errors) == 1:
+            raise errors[0]
+        refused = any(isinstance(err, BrokerRefused) for err in errors)
+        raise (BrokerRefused if refused else BrokerUnreachable)("; ".join(map(str, errors)))

@@ -2,14 +2,15 @@
 
 import ipaddress
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     PlainValidator,
     SecretStr,
     StringConstraints,
@@ -18,8 +19,10 @@ from pydantic import (
 
 from wattline.broker_access import BrokerAccess
 from wattline.secrets import SecretRef
+from wattline.units import Rate
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+_SLOWEST: Final = Decimal(1000)  # bytes a second: a parcel of usual size still passes within a minute
 _CREDENTIAL: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _HOW: Final = "write {credential: NAME} or {file: PATH}, or give it in the environment"
 _FORM: Final = "must be mqtts://HOST[:PORT], or mqtt://HOST[:PORT] without TLS"
@@ -38,6 +41,19 @@ def _url(text: str) -> str:
     if port == 0:
         raise ValueError(f"{_FORM}; port 0 is none")
     return text
+
+
+def _urls(value: object) -> str | tuple[str, ...]:
+    """One address, or several brokers of one kind; raises ValueError."""
+    given: Any = value
+    if isinstance(value, str):
+        return _url(value)
+    if not isinstance(value, list | tuple) or not given or not all(isinstance(each, str) for each in given):
+        raise ValueError(f"{_FORM}, or a list of them")
+    urls = tuple(_url(each) for each in given)
+    if len({urlsplit(each).scheme for each in urls}) > 1:
+        raise ValueError("all of them with TLS (mqtts://), or none")
+    return urls
 
 
 def reference(value: object) -> SecretRef:
@@ -63,12 +79,27 @@ Secret = Annotated[SecretRef, PlainValidator(reference)]
 """The type of a secret in a settings model."""
 
 
+def _endpoint(url: str) -> tuple[str, int]:
+    """Host and port of a checked url."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    return parts.hostname, parts.port or _PORTS[parts.scheme]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class BrokerSettings(BaseModel):
     """How to reach and enter the broker; `mqtts` is MQTT over TLS with the server's name checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    url: Annotated[str, AfterValidator(_url)]
+    url: Annotated[str | tuple[str, ...], PlainValidator(_urls)]
+    """Several: tried in turn, the one that worked last first."""
     username: Annotated[str, StringConstraints(min_length=1)] | None = None
     password: Secret | None = None
     ca: Path | None = None
@@ -79,15 +110,16 @@ class BrokerSettings(BaseModel):
     client_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     """None: the program makes one of site and gateway, so that two agents of one name are noticed."""
     protocol: Literal["5", "3.1.1"] = "5"
+    rate: Annotated[Rate, Field(ge=_SLOWEST)] | None = None
+    """Most the agent sends on average, for a link that is paid for by the byte: 64 kbit/s."""
 
     def access(self, client_id: str) -> BrokerAccess:
         """The same in plain values; `client_id` where the settings name none."""
         return BrokerAccess(
-            url=self.url,
-            host=self.host,
-            port=self.port,
+            url=", ".join(self.urls),
+            endpoints=tuple(_endpoint(url) for url in self.urls),
             tls=self.tls,
-            exposed=not self.tls and not self.loopback,
+            loopback=self.loopback,
             client_id=self.client_id or client_id,
             username=self.username,
             password=self.password,
@@ -95,30 +127,21 @@ class BrokerSettings(BaseModel):
             certificate=self.certificate,
             key=self.key,
             protocol=self.protocol,
+            bytes_s=None if self.rate is None else float(self.rate),
         )
 
     @property
-    def host(self) -> str:
-        host = urlsplit(self.url).hostname
-        assert host is not None
-        return host
-
-    @property
-    def port(self) -> int:
-        parts = urlsplit(self.url)
-        return parts.port or _PORTS[parts.scheme]
+    def urls(self) -> tuple[str, ...]:
+        return (self.url,) if isinstance(self.url, str) else self.url
 
     @property
     def tls(self) -> bool:
-        return self.url.startswith("mqtts:")
+        return self.urls[0].startswith("mqtts:")
 
     @property
     def loopback(self) -> bool:
-        """True when the broker is on this host, so that nothing leaves it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """True when every broker is on this host, so that nothing leaves it."""
+        return all(_is_loopback(_endpoint(url)[0]) for url in self.urls)
 
     @model_validator(mode="before")
     @classmethod

@@ -27,6 +27,7 @@ class _Command(NamedTuple):
 _COMMANDS: Final = {
     "run": _Command("agent.cli:run", "read the meters of this gateway and publish them (the agent)"),
     "check": _Command("agent.cli:check", "check an agent's settings and show what would be read and published"),
+    "spool": _Command("agent.spool_cli:main", "what waits on this gateway: status, list, export, purge"),
     "read": _Command("agent.commission:read", "read one meter now, or watch it; look at an unknown one"),
     "scan": _Command("drivers.commission.cli:scan", "find the meters that answer at the endpoints you name"),
     "profiles": _Command("drivers.commission.profiles_cli:main", "the meter models there are: list, show, test"),

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from wattline.broker import BrokerError, BrokerRefused, BrokerUnreachable
+from wattline.certificate import expiry_ns
 
 T = TypeVar("T")
 
@@ -29,9 +31,43 @@ class Address:
     certificate: Path | None = None
     key: Path | None = None
     protocol: Literal["5", "3.1.1"] = "5"
+    password_file: Path | None = None
+    """Where the password was read from, None when it stands in no file."""
 
     def __str__(self) -> str:
         return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+class Renewal:
+    """Notices that one of the files behind an address was replaced by another that can be used."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._seen = self._stamp()
+
+    def _stamp(self) -> tuple[object, ...]:
+        address = self._address
+        return tuple(map(_stamp, (address.ca, address.certificate, address.key, address.password_file)))
+
+    def due(self) -> bool:
+        """True once the files are others than at the start, and fit together: a half-done exchange is waited out."""
+        address = self._address
+        if self._stamp() == self._seen:
+            return False
+        try:
+            if address.tls:
+                tls_context(address)
+            return address.password_file is None or address.password_file.stat().st_size > 0
+        except (OSError, BrokerRefused):
+            return False
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        at = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if at is None else (at.st_mtime_ns, at.st_size, at.st_ino)
 
 
 class _TlsSocket(ssl.SSLSocket):
@@ -97,6 +133,16 @@ async def in_thread(work: Callable[[], T], abandoned: Callable[[], None]) -> T:
     except asyncio.CancelledError:
         left.set()
         raise
+
+
+def turned_away(address: Address, reason: str) -> BrokerRefused:
+    """For a connection that was cut before the broker accepted us: it does not like how we came."""
+    hint = "a client certificate that is missing or not accepted" if address.tls else "a port that wants TLS"
+    if address.certificate is not None:
+        with suppress(OSError, ValueError):
+            if expiry_ns(address.certificate) <= time.time_ns():
+                hint = f"our certificate, which has expired: {address.certificate}"
+    return BrokerRefused(f"{address}: cut before it was accepted, as it would be by {hint}: {reason}")
 
 
 def connect_error(where: str, err: Exception) -> BrokerError:

@@ -39,14 +39,16 @@ from wattline.broker import (
     PublishRefused,
     Will,
 )
-from wattline.dialling import Address, connect_error, in_thread, tls_context
+from wattline.dialling import Address, Renewal, connect_error, in_thread, tls_context, turned_away
 
 __all__ = ["Address", "PahoBroker"]
 
 _CONNECT_S: Final = 20.0
 _GOODBYE_S: Final = 2.0
-_HOUSEKEEPING_S: Final = 5.0
-_UNACKED_BYTES_S: Final = 15  # bytes no one acknowledges end the connection: 1.5 keepalives with the ping before
+_LOOKS: Final = 12  # at the connection in a keep-alive
+_SILENT: Final = 1.5  # keep-alives without a byte from the broker, of which one is the wait until we ping it
+_RENEWAL_S: Final = 60.0  # between two looks at the files of credentials and certificates
+_UNACKED: Final = 0.5  # keep-alives for the broker's host to acknowledge a byte: TCP_USER_TIMEOUT
 _HEADER: Final = 64  # of a PUBLISH beyond topic and payload, at most
 _UNSENT_BOUND: Final = 1000  # messages of QoS 0 held for a slow reader; QoS 1 is bounded by the receive maximum
 _PACKET_TOO_LARGE: Final = 0x95
@@ -83,7 +85,7 @@ class PahoBroker:
     @asynccontextmanager
     async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
         """See wattline.broker.Broker.connect."""
-        connection = _Connection(self._client(will), self._window, self._address)
+        connection = _Connection(self._client(will), self._window, self._address, self._keepalive_s)
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await connection.open(self._dial)
@@ -139,10 +141,13 @@ class PahoBroker:
 class _Connection:
     """One paho client wired to the running loop. All methods but the dialling run on the loop."""
 
-    def __init__(self, client: Client, window: int, address: Address) -> None:
+    def __init__(self, client: Client, window: int, address: Address, keepalive_s: int) -> None:
         self._client = client
+        self._address = address
         self._where = str(address)
-        self._tls = address.tls
+        self._keepalive_s = keepalive_s
+        self._heard_at = 0.0
+        self._renewal, self._renewal_at = Renewal(address), 0.0
         self._loop = asyncio.get_running_loop()
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self._ended = asyncio.Event()
@@ -176,17 +181,17 @@ class _Connection:
         self._dialled = True
         opened = client.socket()
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or not isinstance(opened, socket.socket):
-            raise self._turned_away(self._last_error or error_string(code))
+            raise turned_away(self._address, self._last_error or error_string(code))
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKED_BYTES_S * 1000)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._keepalive_s * _UNACKED * 1000))
         client.on_socket_register_write = self._want_write
         client.on_socket_unregister_write = self._wrote_all
         client.on_socket_close = self._closing
         self._loop.add_reader(opened, self._readable)
         if client.want_write():
             self._loop.add_writer(opened, client.loop_write)
-        self._housekeeping()
         self._readable()  # TLS may hold bytes already that select will never show
+        self._housekeeping()
         await self._accepted
 
     async def close(self) -> None:
@@ -198,9 +203,9 @@ class _Connection:
                     await self._ended.wait()
         self.abort()
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "closed by us") -> None:
         """Drop the connection without good-bye, as a crash would: the broker publishes the will."""
-        self._end("closed by us")
+        self._end(reason)
         if self._dialled:  # until then the client belongs to the connecting thread
             _drop(self._client)
 
@@ -212,7 +217,7 @@ class _Connection:
         if self._timer is not None:
             self._timer.cancel()
         if not self._accepted.done():
-            self._accepted.set_exception(self._turned_away(reason))
+            self._accepted.set_exception(turned_away(self._address, reason))
             self._accepted.exception()  # marks it as seen: open() may have been left by a time-out
         waiting: list[asyncio.Future[Any]] = [*self._acks.values(), *self._grants.values()]
         for future in waiting:
@@ -220,11 +225,6 @@ class _Connection:
                 future.set_exception(BrokerLost(reason))
         self._arrived.set()
         self._ended.set()
-
-    def _turned_away(self, reason: str) -> BrokerRefused:
-        """The connection was cut before the broker accepted us: it does not like how we came."""
-        hint = "a client certificate that is missing or not accepted" if self._tls else "a port that wants TLS"
-        return BrokerRefused(f"{self._where}: cut before it was accepted, as it would be by {hint}: {reason}")
 
     def _check(self) -> None:
         if self._lost is not None:
@@ -275,6 +275,7 @@ class _Connection:
     # --- the loop's side --------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        self._heard_at = self._loop.time()
         while True:
             self._client.loop_read()
             opened = self._client.socket()
@@ -282,9 +283,21 @@ class _Connection:
                 return
 
     def _housekeeping(self) -> None:
+        """Ping a broker that was silent for a keep-alive (paho does), and give up one that answers nothing.
+
+        paho alone would wait for two keep-alives; half-open connections are to be seen within one and a half.
+        """
+        look_s = self._keepalive_s / _LOOKS
+        now = self._loop.time()
         self._client.loop_misc()
+        if now - self._heard_at >= self._keepalive_s * _SILENT - look_s:
+            self.abort("it answers nothing, not even a ping: half-open or frozen")
+        elif now >= self._renewal_at:
+            self._renewal_at = now + _RENEWAL_S
+            if self._accepted.done() and self._renewal.due():
+                self.abort("its credentials or certificates were replaced: connecting anew with the new ones")
         if self._lost is None:
-            self._timer = self._loop.call_later(_HOUSEKEEPING_S, self._housekeeping)
+            self._timer = self._loop.call_later(look_s, self._housekeeping)
 
     def _want_write(self, client: Client, _data: object, opened: Any) -> None:
         self._loop.add_writer(opened, client.loop_write)

@@ -51,6 +51,10 @@ class SecretRef:
             raise ConfigError(f"{path}: the secret is empty")
         return text
 
+    def file(self) -> Path | None:
+        """The file it stands in, None when the environment gives the secret itself; raises ConfigError as `path`."""
+        return None if self._given is not None else self.path()
+
     def path(self) -> Path:
         """The file it stands in, for those who take only files; raises ConfigError when there is none."""
         if self._credential is None:

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them in YAML: `250ms`, `30s`, `15min`, `512 MiB`; a number needs its unit."""
+"""Durations, sizes and rates as people write them in YAML: `250ms`, `15min`, `512 MiB`, `64 kbit/s`: with a unit."""
 
 import re
 from decimal import Decimal
@@ -22,7 +22,8 @@ _BYTES: Final = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
-_AMOUNT: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?([A-Za-z]+)")
+_BITS_S: Final = {"kbit/s": 1000, "Mbit/s": 1000**2}
+_AMOUNT: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?([A-Za-z]+(?:/s)?)")
 
 
 def parse_duration(text: object) -> Decimal:
@@ -44,6 +45,14 @@ def parse_size(text: object) -> int:
     return int(size)
 
 
+def parse_rate(text: object) -> Decimal:
+    """Bytes a second of text such as `64 kbit/s` or `1 Mbit/s`; ValueError for anything else."""
+    amount, unit = _split(text, "a rate such as 64 kbit/s or 1 Mbit/s")
+    if unit not in _BITS_S:
+        raise ValueError(f"the unit of a rate is one of {', '.join(_BITS_S)}")
+    return amount * _BITS_S[unit] / 8
+
+
 def _split(text: object, example: str) -> tuple[Decimal, str]:
     match = _AMOUNT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -62,6 +71,9 @@ def duration_text(seconds: Decimal) -> str:
 
 Duration = Annotated[Decimal, BeforeValidator(parse_duration)]
 """Seconds as an exact Decimal, written as text with a unit."""
+
+Rate = Annotated[Decimal, BeforeValidator(parse_rate)]
+"""Bytes a second as an exact Decimal, written as text in bits a second."""
 
 Size = Annotated[int, BeforeValidator(parse_size)]
 """Bytes, written as text with a unit."""

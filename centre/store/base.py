@@ -6,14 +6,18 @@ A store keeps and finds; it never computes a figure. Times are UTC nanoseconds, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from centre.accounting.hours import Plan, Tally
 from centre.accounting.intervals import Interval
 from metering.faults import Fault
-from metering.parcel import Received
+from metering.parcel import ParcelId, Received
 from metering.status import State, Status
 from metering.sweep import DeviceInfo, Value
 from metering.topics import Committed
+
+EARLIEST_NS: Final = 1_577_836_800_000_000_000
+"""2020-01-01: before Wattline, so no meter was read then."""
 
 
 class StoreError(Exception):
@@ -30,6 +34,22 @@ class SeriesKey(NamedTuple):
     site: str
     device: str
     point: str
+
+
+class RefusedReading(NamedTuple):
+    """A reading that cannot be stored, now or later, and why."""
+
+    series: SeriesKey
+    at: int
+    reason: str
+
+
+class ReadingsRefused(Exception):
+    """The store takes everything of a write but `refused`; nothing was written: try again without them."""
+
+    def __init__(self, refused: Sequence[RefusedReading]) -> None:
+        super().__init__(f"{len(refused)} readings cannot be stored, the first: {refused[0].reason}")
+        self.refused = refused
 
 
 class GatewayKey(NamedTuple):
@@ -103,9 +123,28 @@ class Dirty:
     mark: int
 
 
+class Stretch(NamedTuple):
+    """Stored parcels of one epoch without a gap between them, numbers `first` to `last`.
+
+    `since`: when the first of them came. `first_at`, `last_at`: the earliest time in the first and the latest in the
+    last of them. `dropped`: what the last of them told of readings lost at the gateway.
+    """
+
+    epoch: int
+    first: int
+    last: int
+    since: int
+    first_at: int
+    last_at: int
+    dropped: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayRow:
-    """What is known of a gateway. `state` None: it sent readings but never a status. `dropped` counts readings."""
+    """What is known of a gateway. `state` None: it sent readings but never a status. `dropped` counts readings.
+
+    `settled`: the newest parcel up to which the gateway holds none any more; what is not stored up to it never comes.
+    """
 
     key: GatewayKey
     state: State | None
@@ -116,6 +155,8 @@ class GatewayRow:
     dropped: int
     counters: Mapping[str, int]
     committed: Committed
+    stretches: Sequence[Stretch]
+    settled: ParcelId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +179,8 @@ class Store(Protocol):
     async def write(self, parcels: Sequence[Received], *, received_at: int) -> Written:
         """Keep readings, faults and parcel numbers in one step; durable on return, idempotent by (series, time).
 
-        A value that is already there stays: the first one told wins.
+        A value that is already there stays: the first one told wins. Raises ReadingsRefused for those that can never
+        be stored: a text where the quantity is a number.
         """
         ...
 
@@ -199,6 +241,14 @@ class Store(Protocol):
         self, site: str, device: str, points: Sequence[str], t0: int, t1: int
     ) -> Mapping[Fault, int]:
         """How many faults of each reason stand at `points` of a device in [t0, t1)."""
+        ...
+
+    async def tallies(self, site: str, t0: int, t1: int) -> Mapping[str, Mapping[int, Tally]]:
+        """Device -> start of the hour (UTC ns) in [t0, t1) -> what was written of it."""
+        ...
+
+    async def plans(self, site: str) -> Mapping[str, Sequence[Plan]]:
+        """Device -> what its gateways were told to read of it, in order of time."""
         ...
 
     # --- accounted intervals

@@ -2,10 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from centre.accounting.hours import HOUR_NS, Plan, Tally
 from centre.accounting.intervals import Interval
 from centre.store.base import (
     Bucket,
@@ -17,12 +18,14 @@ from centre.store.base import (
     Reading,
     SeriesKey,
     Span,
+    Stretch,
     Totals,
 )
 from metering.faults import ALL_POINTS, Fault
+from metering.parcel import ParcelId
 from metering.status import State, decode_status
 from metering.sweep import DeviceInfo, Value
-from metering.topics import VERSION, Committed, Ranges
+from metering.topics import VERSION, Committed
 
 _MAX_EPOCHS: Final = 256
 _LOOK_BACK: Final = 100
@@ -52,24 +55,26 @@ class Reader:
 
     def committed(self) -> dict[GatewayKey, Committed]:
         """See Store.committed."""
-        ranges: dict[GatewayKey, dict[int, Ranges]] = {}
+        return {key: _committed(stretches) for key, stretches in self._stretches().items()}
+
+    def _stretches(self) -> dict[GatewayKey, list[Stretch]]:
+        found: dict[GatewayKey, list[Stretch]] = {}
         for site, name in self._db.execute("SELECT site, name FROM gateway ORDER BY site, name"):
-            ranges[GatewayKey(site, name)] = {}
+            found[GatewayKey(site, name)] = []
         rows = self._db.execute(
-            "SELECT site, name, parcel.epoch, first, last FROM parcel JOIN gateway ON gateway = gateway.id"
-            " ORDER BY parcel.epoch, first"
+            "SELECT site, name, parcel.epoch, first, last, parcel.since, first_at, last_at, parcel.dropped FROM parcel"
+            " JOIN gateway ON gateway = gateway.id ORDER BY parcel.epoch, first"
         )
-        for site, name, epoch, first, last in rows:
-            epochs = ranges[GatewayKey(site, name)]
-            epochs[epoch] = (*epochs.get(epoch, ()), (first, last))
-        return {key: Committed(epochs=dict(sorted(epochs.items())[-_MAX_EPOCHS:])) for key, epochs in ranges.items()}
+        for site, name, *row in rows:
+            found[GatewayKey(site, name)].append(Stretch(*row))
+        return found
 
     def gateways(self) -> list[GatewayRow]:
         """See Store.gateways."""
-        committed = self.committed()
+        stretches = self._stretches()
         rows = self._db.execute(
-            "SELECT site, name, state, since, last_seen, software, epoch, dropped, counters FROM gateway"
-            " ORDER BY site, name"
+            "SELECT site, name, state, since, last_seen, software, epoch, dropped, counters, settled_epoch,"
+            " settled_seq FROM gateway ORDER BY site, name"
         )
         return [
             GatewayRow(
@@ -81,9 +86,11 @@ class Reader:
                 epoch=epoch,
                 dropped=dropped,
                 counters=json.loads(counters),
-                committed=committed[GatewayKey(site, name)],
+                committed=_committed(stretches[GatewayKey(site, name)]),
+                stretches=stretches[GatewayKey(site, name)],
+                settled=ParcelId(epoch=settled[0], seq=settled[1]) if settled[0] else None,
             )
-            for site, name, state, since, last_seen, software, epoch, dropped, counters in rows
+            for site, name, state, since, last_seen, software, epoch, dropped, counters, *settled in rows
         ]
 
     def inventory(self, site: str) -> dict[str, tuple[str, DeviceInfo]]:
@@ -194,6 +201,31 @@ class Reader:
                 counts[Fault(reason)] = counts.get(Fault(reason), 0) + count
         return counts
 
+    def tallies(self, site: str, t0: int, t1: int) -> dict[str, dict[int, Tally]]:
+        """See Store.tallies."""
+        rows = self._db.execute(
+            "SELECT name, hour, kind, count FROM tally JOIN device ON tally.device = device.id"
+            " WHERE device.site = ? AND hour >= ? AND hour < ?",
+            (site, -(-t0 // HOUR_NS), -(-t1 // HOUR_NS)),
+        )
+        kinds: dict[str, dict[int, dict[str, int]]] = {}
+        for name, hour, kind, count in rows:
+            kinds.setdefault(name, {}).setdefault(hour * HOUR_NS, {})[kind] = count
+        return {name: {at: _tally(counts) for at, counts in hours.items()} for name, hours in kinds.items()}
+
+    def plans(self, site: str) -> dict[str, list[Plan]]:
+        """See Store.plans."""
+        found: dict[str, list[Plan]] = {}
+        rows = self._db.execute(
+            "SELECT name, since, plan.gateway, plan.info FROM plan JOIN device ON plan.device = device.id"
+            " WHERE device.site = ? ORDER BY name, since",
+            (site,),
+        )
+        for name, since, gateway, info in rows:
+            plan = Plan(since, gateway, None if info is None else _device_info(info))
+            found.setdefault(name, []).append(plan)
+        return found
+
     # --- accounted intervals
 
     def read_rollup(self, series: SeriesKey, grain: Grain, t0: int, t1: int) -> list[Bucket]:
@@ -232,6 +264,23 @@ class Reader:
             ignored_readings=counts.get("ignored_readings", 0),
             by_device=by_device,
         )
+
+
+def _tally(kinds: Mapping[str, int]) -> Tally:
+    """See writing.Writer: `received`, `late`, `point:REASON` and `all:REASON`."""
+
+    def of(scope: str) -> dict[str, int]:
+        return {kind.removeprefix(scope): count for kind, count in kinds.items() if kind.startswith(scope)}
+
+    return Tally(received=kinds.get("received", 0), late=kinds.get("late", 0), points=of("point:"), sweeps=of("all:"))
+
+
+def _committed(stretches: Sequence[Stretch]) -> Committed:
+    """Ascending stretches as the message of the newest epochs."""
+    epochs: dict[int, list[tuple[int, int]]] = {}
+    for stretch in stretches:
+        epochs.setdefault(stretch.epoch, []).append((stretch.first, stretch.last))
+    return Committed(epochs={epoch: tuple(epochs[epoch]) for epoch in sorted(epochs)[-_MAX_EPOCHS:]})
 
 
 def decode_value(stored: Any) -> Value:

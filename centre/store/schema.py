@@ -6,7 +6,7 @@ from typing import Final
 
 from centre.store.base import StoreUnusable
 
-VERSION: Final = 1
+VERSION: Final = 2
 _APPLICATION: Final = 0x57415454  # "WATT": tells our file from any other SQLite file
 _BUSY_S: Final = 10.0
 
@@ -14,11 +14,13 @@ _TABLES: Final = """
 CREATE TABLE gateway (
     id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, state TEXT, since INTEGER,
     last_seen INTEGER NOT NULL, software TEXT, epoch INTEGER, dropped INTEGER NOT NULL DEFAULT 0,
-    counters TEXT NOT NULL DEFAULT '{}', UNIQUE (site, name));
--- closed ranges of the parcel numbers that are stored
+    counters TEXT NOT NULL DEFAULT '{}', settled_epoch INTEGER NOT NULL DEFAULT 0,
+    settled_seq INTEGER NOT NULL DEFAULT 0, UNIQUE (site, name));
+-- closed ranges of the parcel numbers that are stored, see base.Stretch
 CREATE TABLE parcel (
     gateway INTEGER NOT NULL REFERENCES gateway, epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    PRIMARY KEY (gateway, epoch, first)) WITHOUT ROWID;
+    since INTEGER NOT NULL DEFAULT 0, first_at INTEGER NOT NULL DEFAULT 0, last_at INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (gateway, epoch, first)) WITHOUT ROWID;
 -- inventory: what a gateway said of the device, JSON of metering.status
 CREATE TABLE device (
     id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, gateway TEXT, info TEXT,
@@ -41,6 +43,32 @@ CREATE TABLE dirty (
     series INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, mark INTEGER NOT NULL,
     since INTEGER NOT NULL);
 CREATE TABLE total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_COMPLETENESS: Final = """
+-- readings and faults of a device in an hour (UTC, counted from 1970), see accounting.hours.Tally
+CREATE TABLE tally (
+    device INTEGER NOT NULL REFERENCES device, hour INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (device, hour, kind)) WITHOUT ROWID;
+-- what a gateway was told to read of a device from a time on; info NULL: nothing any more
+CREATE TABLE plan (
+    device INTEGER NOT NULL REFERENCES device, since INTEGER NOT NULL, gateway TEXT NOT NULL, info TEXT,
+    PRIMARY KEY (device, since)) WITHOUT ROWID;
+"""
+
+_FROM_1: Final = """
+ALTER TABLE gateway ADD COLUMN settled_epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE gateway ADD COLUMN settled_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE parcel ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE parcel ADD COLUMN first_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE parcel ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE parcel ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
+"""
+
+_TALLIED_FROM_1: Final = """
+INSERT INTO tally SELECT device, at / 3600000000000, 'received', count(*) FROM raw JOIN series ON series = series.id
+    WHERE point <> 'serial_number' GROUP BY 1, 2;
+INSERT INTO tally SELECT device, at / 3600000000000, iif(point = 'all_points', 'all:', 'point:') || reason, count(*)
+    FROM fault JOIN series ON series = series.id WHERE point <> 'serial_number' GROUP BY 1, 2, 3;
 """
 
 
@@ -79,13 +107,14 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if version == VERSION and application == _APPLICATION:
         return
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application not in (0, _APPLICATION) or (application == 0 and tables):
+    (found,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application not in (0, _APPLICATION) or (application == 0 and found):
         raise StoreUnusable(f"{path}: is a SQLite file of another program")
     if version > VERSION:
         raise StoreUnusable(
             f"{path}: was written by a newer Wattline (schema {version}, this one knows {VERSION}): install that one"
         )
+    tables = _FROM_1 + _COMPLETENESS + _TALLIED_FROM_1 if version == 1 else _TABLES + _COMPLETENESS
     connection.executescript(
-        f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+        f"BEGIN IMMEDIATE; {tables} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
     )

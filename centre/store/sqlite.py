@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from centre.accounting.hours import Plan, Tally
 from centre.store.base import (
     Bucket,
     Dirty,
@@ -120,6 +121,12 @@ class SqliteStore:
         self, site: str, device: str, points: Sequence[str], t0: int, t1: int
     ) -> Mapping[Fault, int]:
         return await self._ask("count faults", lambda: self._reader.fault_counts(site, device, points, t0, t1))
+
+    async def tallies(self, site: str, t0: int, t1: int) -> Mapping[str, Mapping[int, Tally]]:
+        return await self._ask("read tallies", lambda: self._reader.tallies(site, t0, t1))
+
+    async def plans(self, site: str) -> Mapping[str, Sequence[Plan]]:
+        return await self._ask("read plans", lambda: self._reader.plans(site))
 
     # --- accounted intervals
 

@@ -2,13 +2,25 @@
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
-from centre.ranges import add_all
-from centre.store.base import Bucket, GatewayKey, Grain, SeriesKey, Written
+from centre.accounting.hours import HOUR_NS, LATE_NS, NS
+from centre.ranges import held, join
+from centre.store.base import (
+    EARLIEST_NS,
+    Bucket,
+    GatewayKey,
+    Grain,
+    ReadingsRefused,
+    RefusedReading,
+    SeriesKey,
+    Stretch,
+    Written,
+)
+from metering.faults import ALL_POINTS
 from metering.parcel import Received
 from metering.quantities import IDENTITY, Kind, quantity_of
 from metering.status import Status, encode_status
@@ -17,6 +29,8 @@ from metering.topics import Ranges
 
 _LARGEST: Final = 2**63
 _Row = tuple[int, int, object]
+Tally = tuple[int, tuple[str, ...]]
+"""An hour, and what each row counts as in it."""
 
 
 class Writer:
@@ -44,11 +58,14 @@ class Writer:
 
     def write(self, parcels: Sequence[Received], received_at: int) -> Written:
         """See Store.write."""
+        refused = [one for parcel in parcels for one in _refused(parcel)]
+        if refused:
+            raise ReadingsRefused(refused)
         with self._transaction():
             redelivered = sum(self._add_parcels(key, group, received_at) for key, group in _by_gateway(parcels).items())
             written = ignored = faults = 0
             for (site, device), sweeps in _by_device(parcels).items():
-                new, known, new_faults = self._add_sweeps(site, device, sweeps)
+                new, known, new_faults = self._add_sweeps(site, device, sweeps, received_at)
                 written += new
                 ignored += known
                 faults += new_faults
@@ -74,49 +91,72 @@ class Writer:
         )
         new = 0
         for epoch in {parcel.id.epoch for parcel in parcels}:
-            seqs = {parcel.id.seq for parcel in parcels if parcel.id.epoch == epoch}
-            before = self._ranges(gateway, epoch)
-            after = add_all(before, sorted(seqs))
-            new += _size(after) - _size(before)
+            before = self._stretches(gateway, epoch)
+            after = join(before, [_alone(parcel, received_at) for parcel in parcels if parcel.id.epoch == epoch])
+            new += _size(held(after)) - _size(held(before))
             gone, come = set(before) - set(after), set(after) - set(before)
             self._db.executemany(
                 "DELETE FROM parcel WHERE gateway = ? AND epoch = ? AND first = ?",
-                [(gateway, epoch, first) for first, _ in gone],
+                [(gateway, epoch, stretch.first) for stretch in gone],
             )
             self._db.executemany(
-                "INSERT INTO parcel VALUES (?, ?, ?, ?)", [(gateway, epoch, first, last) for first, last in come]
+                "INSERT INTO parcel VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(gateway, *stretch) for stretch in come]
             )
         return len(parcels) - new
 
-    def _ranges(self, gateway: int, epoch: int) -> Ranges:
+    def _stretches(self, gateway: int, epoch: int) -> tuple[Stretch, ...]:
         rows = self._db.execute(
-            "SELECT first, last FROM parcel WHERE gateway = ? AND epoch = ? ORDER BY first", (gateway, epoch)
+            "SELECT epoch, first, last, since, first_at, last_at, dropped FROM parcel"
+            " WHERE gateway = ? AND epoch = ? ORDER BY first",
+            (gateway, epoch),
         )
-        return tuple((first, last) for first, last in rows)
+        return tuple(Stretch(*row) for row in rows)
 
-    def _add_sweeps(self, site: str, device_name: str, sweeps: Sequence[Sweep]) -> tuple[int, int, int]:
+    def _add_sweeps(
+        self, site: str, device_name: str, sweeps: Sequence[Sweep], received_at: int
+    ) -> tuple[int, int, int]:
         """(readings written, readings that were there, faults written) of one device."""
         device = self._device(site, device_name)
-        rows: list[_Row] = []
+        rows: dict[Tally, list[_Row]] = {}
         counters: dict[int, tuple[int, int]] = {}
         for sweep in sweeps:
             at = sweep.taken_at
+            hour, late = at // HOUR_NS, received_at - at > LATE_NS
             for point, value in sweep.values.items():
                 series, counter = self._series_of(device, point)
-                rows.append((series, at, encode_value(value)))
+                kinds = () if point == IDENTITY else ("received", "late") if late else ("received",)
+                rows.setdefault((hour, kinds), []).append((series, at, encode_value(value)))
                 if counter:
                     first, last = counters.get(series, (at, at))
                     counters[series] = (min(first, at), max(last, at))
-        faults = [
-            (self._series_of(device, point)[0], sweep.taken_at, str(reason))
-            for sweep in sweeps
-            for point, reason in sweep.faults.items()
-        ]
-        written = self._insert("INSERT OR IGNORE INTO raw VALUES (?, ?, ?)", rows)
+        faults: dict[Tally, list[_Row]] = {}
+        for sweep in sweeps:
+            for point, reason in sweep.faults.items():
+                kinds = () if point == IDENTITY else (f"{'all' if point == ALL_POINTS else 'point'}:{reason}",)
+                row = (self._series_of(device, point)[0], sweep.taken_at, str(reason))
+                faults.setdefault((sweep.taken_at // HOUR_NS, kinds), []).append(row)
+        written = self._insert_tallied(device, "INSERT OR IGNORE INTO raw VALUES (?, ?, ?)", rows)
         if written:
             self._db.execute("UPDATE device SET readings = readings + ? WHERE id = ?", (written, device))
             self._soil(counters)
-        return written, len(rows) - written, self._insert("INSERT OR IGNORE INTO fault VALUES (?, ?, ?)", faults)
+        known = sum(len(those) for those in rows.values()) - written
+        return written, known, self._insert_tallied(device, "INSERT OR IGNORE INTO fault VALUES (?, ?, ?)", faults)
+
+    def _insert_tallied(self, device: int, statement: str, rows: Mapping[Tally, Sequence[_Row]]) -> int:
+        """Insert, and count what was not there yet under its hour and kinds; returns how much that was."""
+        counts: dict[tuple[int, str], int] = {}
+        total = 0
+        for (hour, kinds), those in rows.items():
+            new = self._insert(statement, those)
+            total += new
+            for kind in kinds if new else ():
+                counts[hour, kind] = counts.get((hour, kind), 0) + new
+        self._db.executemany(
+            "INSERT INTO tally VALUES (?, ?, ?, ?) ON CONFLICT (device, hour, kind) DO UPDATE SET"
+            " count = count + excluded.count",
+            [(device, hour, kind, count) for (hour, kind), count in counts.items()],
+        )
+        return total
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
         return self._db.executemany(statement, rows).rowcount if rows else 0
@@ -159,20 +199,44 @@ class Writer:
                     gateway,
                 ),
             )
+            if status.counters.get("parcels_pending") == 0:
+                self._settle(gateway, status.epoch, status.counters.get("parcels_sealed", 0))
             if status.devices is not None:
                 self._write_inventory(key, status)
         return changed
 
+    def _settle(self, gateway: int, epoch: int, seq: int) -> None:
+        """Note that the gateway holds no parcel up to this one."""
+        self._db.execute(
+            "UPDATE gateway SET settled_epoch = ?1, settled_seq = ?2"
+            " WHERE id = ?3 AND (settled_epoch, settled_seq) < (?1, ?2)",
+            (epoch, seq, gateway),
+        )
+
     def _write_inventory(self, key: GatewayKey, status: Status) -> None:
         """Devices this gateway no longer names stay, without an inventory: their readings remain."""
-        self._db.execute("UPDATE device SET info = NULL WHERE site = ? AND gateway = ?", key)
+        before = self._db.execute(
+            "SELECT name FROM device WHERE site = ? AND gateway = ? AND info IS NOT NULL", key
+        ).fetchall()
         encoded: dict[str, Any] = json.loads(encode_status(status))
-        for device in encoded["devices"]:
-            self._device(key.site, device["name"])
-            self._db.execute(
-                "UPDATE device SET gateway = ?, info = ? WHERE site = ? AND name = ?",
-                (key.gateway, json.dumps(device), key.site, device["name"]),
-            )
+        now: dict[str, str] = {device["name"]: json.dumps(device) for device in encoded["devices"]}
+        since = _planned_since(status)
+        for name in {name for (name,) in before} - now.keys():
+            self._plan(self._device(key.site, name), since, key.gateway, None)
+        self._db.execute("UPDATE device SET info = NULL WHERE site = ? AND gateway = ?", key)
+        for name, info in now.items():
+            device = self._device(key.site, name)
+            self._plan(device, since, key.gateway, info)
+            self._db.execute("UPDATE device SET gateway = ?, info = ? WHERE id = ?", (key.gateway, info, device))
+
+    def _plan(self, device: int, since: int, gateway: str, info: str | None) -> None:
+        """Note what is read of the device from `since` on, unless that is known."""
+        known = self._db.execute(
+            "SELECT gateway, info FROM plan WHERE device = ? AND since <= ? ORDER BY since DESC LIMIT 1",
+            (device, since),
+        ).fetchone()
+        if known != (gateway, info):
+            self._db.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?)", (device, since, gateway, info))
 
     # --- accounted intervals
 
@@ -269,6 +333,35 @@ def _bucket_row(bucket: Bucket) -> tuple[object, ...]:
         found.suspects,
         found.breaks,
         found.open,
+    )
+
+
+def _refused(parcel: Received) -> Iterator[RefusedReading]:
+    for sweep in parcel.sweeps:
+        for point, value in sweep.values.items():
+            if isinstance(value, str):
+                quantity = quantity_of(point)
+                if quantity is not None and quantity.kind is not Kind.STATE:
+                    series = SeriesKey(parcel.site, sweep.device, point)
+                    yield RefusedReading(series, sweep.taken_at, f"a text, where {point} is a number")
+
+
+def _planned_since(status: Status) -> int:
+    """The start of the agent: its epoch is the clock then, in seconds, unless its clock was wrong."""
+    started = status.epoch * NS
+    return started if EARLIEST_NS <= started <= status.at else status.at
+
+
+def _alone(parcel: Received, received_at: int) -> Stretch:
+    times = [sweep.taken_at for sweep in parcel.sweeps] or [received_at]
+    return Stretch(
+        epoch=parcel.id.epoch,
+        first=parcel.id.seq,
+        last=parcel.id.seq,
+        since=received_at,
+        first_at=min(times),
+        last_at=max(times),
+        dropped=parcel.dropped,
     )
 
 

@@ -22,3 +22,16 @@ def certificate(directory: Path, ca: str, name: str, alternative: str, *, days: 
     openssl(directory, "req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
     openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key",
             "-CAcreateserial", "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.crt")  # fmt: skip
+
+
+def early_certificate(directory: Path, ca: str, name: str, alternative: str) -> None:
+    """<name>.crt and <name>.key, valid from the year 2090 on."""
+    (directory / f"{name}.db").touch()
+    (directory / f"{name}.cnf").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={name}.db\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\n"
+        f"policy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n[x]\nsubjectAltName={alternative}\n"
+    )
+    openssl(directory, "req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+    openssl(directory, "ca", "-batch", "-notext", "-config", f"{name}.cnf", "-cert", f"{ca}.crt", "-keyfile",
+            f"{ca}.key", "-in", f"{name}.csr", "-out", f"{name}.crt", "-startdate", "20900101000000Z",
+            "-enddate", "20910101000000Z")  # fmt: skip

@@ -7,14 +7,18 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from centre.accounting.factors import FactorRow
+from centre.accounting.hours import DeviceHour
 from centre.accounting.registers import Flag
 from centre.carriers import CARRIERS, Carrier, Flow
 from centre.errors import FigureError
+from centre.gaps import Gap
 from centre.plant import Meter, Node, Plant
 from centre.views import (
     CarrierFigure,
+    DeviceHours,
     Energy,
     GatewayState,
+    Hours,
     Live,
     Load,
     LoadPoint,
@@ -129,6 +133,8 @@ class HandMade:
     gap: range = range(37, 42)
     now_ns: int = NOW
     broken: bool = False
+    gaps: tuple[Gap, ...] = ()
+    ledger: Mapping[str, tuple[DeviceHour, ...]] = field(default_factory=dict[str, tuple[DeviceHour, ...]])
 
     @property
     def plants(self) -> Mapping[str, Plant]:
@@ -147,7 +153,7 @@ class HandMade:
     def _gateway(self) -> GatewayState:
         return GatewayState(
             site=self.plant.site, gateway="press-shop", state=self.gateway, since_ns=START + 5 * 3600 * NS,
-            last_seen_ns=self.now_ns, software="0.1.0", epoch=3, dropped=0, pending=2, counters={}, epochs={},
+            last_seen_ns=self.now_ns, software="0.1.0", epoch=3, dropped=0, pending=2, counters={}, epochs={}, gaps=self.gaps,
         )  # fmt: skip
 
     def _meter(self, found: Meter) -> MeterLive:
@@ -213,6 +219,27 @@ class HandMade:
                 )
             )
         return tuple(points)
+
+    async def hours(self, site: str) -> Hours:
+        self._check()
+        lines = self.ledger.get
+        devices = tuple(
+            DeviceHours(device=name, gateway="press-shop", hours=lines(name, ()))
+            for name in sorted({found.device for found in self.plant.meters()})
+        )
+        every = [hour for device in devices for hour in device.hours]
+        return Hours(
+            site=site,
+            from_ns=START,
+            to_ns=self.now_ns,
+            expected=0 if self.empty else 120_000 + sum(hour.expected for hour in every),
+            received=120_000 + sum(hour.received for hour in every),
+            late=0,
+            faulty=0,
+            lost=sum(sum(hour.lost.values()) for hour in every),
+            missing=sum(hour.missing for hour in every),
+            devices=devices,
+        )
 
     async def energy(self, site: str, day: date | None = None) -> Energy:
         self._check()

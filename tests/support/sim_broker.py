@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from wattline.broker import BrokerLost, BrokerUnreachable, Connection, Message, PublishRefused, Will
 
@@ -46,6 +47,9 @@ class SimBroker:
         self.refuse: Callable[[str], Exception | None] = lambda topic: None
         self.swallow: Callable[[str], bool] = lambda topic: False  # acknowledged, delivered to nobody
         self.mute = False  # takes messages and acknowledges none
+        self.ack_after_s: Callable[[str], float] = lambda topic: 0.0  # beyond delay_s; infinite: it never comes
+        self.late_s: Callable[[str], float] = lambda topic: 0.0  # between acknowledging and handing on
+        self.copies: Callable[[str], int] = lambda topic: 1
         self.retained: dict[str, bytes] = {}
         self.published: list[tuple[str, bytes]] = []
         self.keep_published = True
@@ -75,6 +79,28 @@ class SimBroker:
             connection.end()
             if connection.will is not None and self.up:
                 self.route(connection.will.topic, connection.will.payload, retain=connection.will.retain)
+
+    def freeze(self, client_id: str, *, seen_after_s: float) -> None:
+        """Half open: nothing passes any more, and the client sees it only when its keep-alive fails."""
+        connection = self._connected.get(client_id)
+        if connection is not None:
+            connection.frozen = True
+            asyncio.get_running_loop().call_later(seen_after_s, self._drop_connection, client_id, connection)
+
+    def _drop_connection(self, client_id: str, connection: "_SimConnection") -> None:
+        if self._connected.get(client_id) is connection:
+            self.drop(client_id)
+
+    def hand_on(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Route, as often and as late as the faults say."""
+        if self.swallow(topic):
+            return
+        late_s = self.late_s(topic)
+        for _ in range(self.copies(topic)):
+            if late_s:
+                asyncio.get_running_loop().call_later(late_s, partial(self.route, topic, payload, retain=retain))
+            else:
+                self.route(topic, payload, retain=retain)
 
     def route(self, topic: str, payload: bytes, *, retain: bool) -> None:
         if self.keep_published:
@@ -113,12 +139,15 @@ class _SimConnection:
     def __init__(self, broker: SimBroker, session: _Session, will: Will | None) -> None:
         self.session, self.will = session, will
         self.arrived = asyncio.Event()
+        self.frozen = False
         self._broker = broker
         self._ended = False
+        self._over = asyncio.Event()
         self._order = 0.0
 
     def end(self) -> None:
         self._ended = True
+        self._over.set()
         self.arrived.set()
 
     def _check(self) -> None:
@@ -132,17 +161,24 @@ class _SimConnection:
         while self._broker.mute:
             await asyncio.sleep(1.0)
             self._check()
-        self._check()
+        await self._alive()
         refusal = self._broker.refuse(topic)
         if refusal is not None:
             raise refusal
-        if not self._broker.swallow(topic):
-            self._broker.route(topic, payload, retain=retain)
-        await asyncio.sleep(self._broker.delay_s / 2)
-        self._check()  # delivered, but the acknowledgement is lost with the connection
+        self._broker.hand_on(topic, payload, retain=retain)
+        ack_after_s = self._broker.ack_after_s(topic)
+        if ack_after_s == float("inf"):
+            await self._over.wait()
+        await asyncio.sleep(self._broker.delay_s / 2 + ack_after_s)
+        await self._alive()  # delivered, but the acknowledgement is lost with the connection
+
+    async def _alive(self) -> None:
+        if self.frozen:
+            await self._over.wait()
+        self._check()
 
     async def subscribe(self, topic_filter: str) -> None:
-        self._check()
+        await self._alive()
         self.session.filters.append(topic_filter)
         for topic, payload in self._broker.retained.items():
             if matches(topic_filter, topic):
@@ -151,7 +187,7 @@ class _SimConnection:
 
     async def messages(self) -> AsyncIterator[Message]:
         while True:
-            while self.session.waiting and not self._ended:
+            while self.session.waiting and not self._ended and not self.frozen:
                 delivery = self.session.waiting.popleft()
                 self.session.unacked.append(delivery)
                 yield Message(
@@ -163,7 +199,7 @@ class _SimConnection:
 
     def _acker(self, delivery: _Delivery) -> Callable[[], None]:
         def ack() -> None:
-            if not self._ended:
+            if not self._ended and not self.frozen:
                 self.session.unacked[:] = [other for other in self.session.unacked if other is not delivery]
 
         return ack

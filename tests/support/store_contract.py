@@ -5,8 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 
+import pytest
+
+from centre.accounting.hours import Tally
 from centre.accounting.intervals import Interval
-from centre.store.base import Bucket, GatewayKey, Grain, Reading, SeriesKey, Store
+from centre.store.base import Bucket, GatewayKey, Grain, Reading, ReadingsRefused, SeriesKey, Store
 from metering.faults import ALL_POINTS, Fault
 from metering.parcel import ParcelId, Received
 from metering.quantities import Kind
@@ -252,5 +255,34 @@ class StoreContract:
             assert [(bucket.interval.amount, bucket.revision) for bucket in found] == [(Decimal(2), 2), (Decimal(7), 1)]
             assert await store.read_rollup(ENERGY, Grain.HOUR, 0, EVER) == []
             assert await store.read_rollup(POWER, Grain.QUARTER, 0, EVER) == []
+
+        self.run(check)
+
+    def test_a_text_for_a_number_is_refused_by_name_and_nothing_of_the_write_is_kept(self) -> None:
+        bad = sweep(1, {"power_active_total": "open", "status": "open"})
+
+        async def check(store: Store) -> None:
+            with pytest.raises(ReadingsRefused) as refusal:
+                await store.write([parcel(1, sweep(0, {"power_active_total": 1.0}), bad)], received_at=T0)
+            assert [(one.series, one.at) for one in refusal.value.refused] == [(POWER, bad.taken_at)]
+            assert (await store.totals()).parcels == 0
+            assert await store.committed() == {}
+
+        self.run(check)
+
+    def test_tallies_count_what_is_new_by_hour_and_kind(self) -> None:
+        late = sweep(3700, {"power_active_total": 1.0, "frequency": 50.0}, {"voltage_l1_n": Fault.SENTINEL})
+        silent = sweep(3710, faults={ALL_POINTS: Fault.TIMEOUT})
+
+        async def check(store: Store) -> None:
+            for seq in (1, 2):
+                first = sweep(0, {"power_active_total": 1.0})
+                await store.write([parcel(seq, first, late, silent)], received_at=late.taken_at + 61 * SECOND)
+            tallies = (await store.tallies("works", T0, EVER))["incomer"]
+            assert tallies == {
+                T0: Tally(received=1, late=1),
+                T0 + 3600 * SECOND: Tally(received=2, late=2, points={"sentinel": 1}, sweeps={"timeout": 1}),
+            }
+            assert await store.tallies("works", T0 + 1, T0 + 3600 * SECOND) == {}
 
         self.run(check)

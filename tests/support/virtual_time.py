@@ -27,7 +27,9 @@ class _Jump(selectors.SelectSelector):
     elapsed_ns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        # no thread and no socket but the loop's own: then there is nothing to ask the kernel for
+        alone = timeout is not None and len(self.get_map()) <= 1
+        ready = [] if alone else super().select(0)
         if ready or timeout == 0:
             return ready
         if timeout is None:

@@ -212,6 +212,25 @@ def test_completeness_counts_what_arrived_and_why_the_rest_did_not() -> None:
     ask(check)
 
 
+def test_the_ledger_by_device_and_hour_adds_up_and_says_what_the_gateway_has_sent() -> None:
+    async def check(client: Client) -> None:
+        await run_morning(client)
+        found = await client.get(f"/api/v1/plants/works/completeness?from={START}&to={NOON}")
+        devices = {line["device"]: line for line in found["devices"]}
+        assert set(devices) == {"incomer", "pv", "gas", "water", "line-1", "line-2"}
+        hours = devices["line-1"]["hours"]
+        assert devices["line-1"]["gateway"] == "press-shop"
+        assert len(hours) == 12
+        for line in hours:
+            there = line["received"] + sum(line["faulty"].values()) + sum(line["lost"].values()) + line["missing"]
+            assert there >= line["expected"]
+        assert found["missing"] == sum(line["missing"] for one in devices.values() for line in one["hours"])
+        (gateway,) = (await client.get("/api/v1/plants/works/gateways"))["gateways"]
+        assert (gateway["gaps"], gateway["dropped"]) == ([], 0)
+
+    ask(check)
+
+
 def test_registers_raw_series_gateways_and_totals() -> None:
     async def check(client: Client) -> None:
         await run_morning(client)

@@ -1,11 +1,14 @@
 """The publisher against a simulated broker in virtual time: outages, refusals, amnesia, stop."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+
+import pytest
 
 from agent.publisher import Publisher, backoff_s
 from agent.spool import Spool
@@ -15,7 +18,7 @@ from metering.status import State, Status, decode_status
 from metering.sweep import Sweep
 from metering.topics import Committed, Topics, encode_committed
 from support.sim_broker import SimBroker, not_authorised
-from support.virtual_time import VirtualClock, run
+from support.virtual_time import START_NS, VirtualClock, run
 from wattline.broker import BrokerRefused, MessageTooLarge
 from wattline.events import EventLog, capture_events
 
@@ -179,7 +182,7 @@ def test_a_denied_topic_is_told_once_kept_and_sent_after_the_fix(tmp_path: Path)
     assert events[1]["reason"] == "Not authorized"
 
 
-def test_a_parcel_that_is_too_large_is_told_set_aside_and_the_others_pass(tmp_path: Path) -> None:
+def test_a_parcel_that_is_too_large_is_split_told_once_and_all_of_it_passes(tmp_path: Path) -> None:
     async def plot(rig: Rig) -> None:
         first: list[bool] = []
 
@@ -191,11 +194,15 @@ def test_a_parcel_that_is_too_large_is_told_set_aside_and_the_others_pass(tmp_pa
 
         rig.broker.refuse = refuse
         await rig.feed(600)
-        assert ParcelId(epoch=rig.spool.epoch, seq=1) not in rig.sent()
-        assert rig.spool.stats().parcels_pending <= 3
-        assert (await rig.spool.fetch(ParcelId(epoch=rig.spool.epoch, seq=1))) is not None
+        await asyncio.sleep(10)
+        assert sorted(rig.sent()) == [
+            ParcelId(epoch=rig.spool.epoch, seq=n) for n in range(1, rig.spool.newest.seq + 1)
+        ]
+        assert rig.spool.stats().parcels_pending == 0
 
-    assert names(play(tmp_path, plot)) == ["broker.connected", "publish.too_large"]
+    events = play(tmp_path, plot)
+    assert names(events) == ["broker.connected", "publish.split"]
+    assert events[1]["reason"] == "packet too large"
 
 
 def test_a_committed_message_of_someone_else_or_of_garbage_releases_nothing(tmp_path: Path) -> None:
@@ -209,6 +216,38 @@ def test_a_committed_message_of_someone_else_or_of_garbage_releases_nothing(tmp_
         assert rig.spool.stats().parcels_pending == rig.spool.stats().parcels_sealed > 0
 
     assert names(play(tmp_path, plot)) == ["broker.connected", "committed.invalid", "committed.invalid"]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [lambda epoch: {epoch: [[1, 1 << 40]]}, lambda epoch: {other: [[1, 1 << 62]] for other in range(epoch - 9, epoch)}],
+)
+def test_a_forged_watermark_releases_nothing_that_was_not_sent_of_this_or_any_earlier_epoch(
+    tmp_path: Path, forge: Callable[[int], object]
+) -> None:
+    async def fill(rig: Rig) -> None:
+        rig.broker.go_down()
+        await rig.feed(100)
+
+    async def forged(rig: Rig) -> None:
+        rig.centre = False
+        rig.broker.refuse = lambda topic: not_authorised(topic) if topic.endswith("readings") else None
+        backlog = rig.spool.stats().readings_pending
+        word = json.dumps({"version": 1, "epochs": forge(rig.spool.epoch)}).encode()
+        rig.broker.route(TOPICS.committed, word, retain=True)
+        await rig.feed(100)
+        assert rig.spool.stats().readings_pending >= backlog > 90
+        rig.broker.refuse = lambda topic: None
+        rig.broker.retained.clear()
+        rig.centre = True
+        await asyncio.sleep(400)
+        assert rig.spool.stats().parcels_pending == 0
+        assert (
+            sum(open_parcel(body).readings for topic, body in rig.broker.published if topic == TOPICS.readings) >= 199
+        )
+
+    play(tmp_path, fill)
+    play(tmp_path, forged)
 
 
 def test_a_broker_that_stops_acknowledging_is_left_and_met_again(tmp_path: Path) -> None:
@@ -297,3 +336,36 @@ def test_the_back_off_grows_to_a_bound_and_is_spread_over_all_of_it() -> None:
         assert max(delays) <= most
         assert max(delays) > 0.9 * most
         assert min(delays) < 0.1 * most
+
+
+def test_a_metered_link_carries_no_more_than_its_rate_and_live_parcels_do_not_wait_for_the_backlog(
+    tmp_path: Path,
+) -> None:
+    """A backlog of incompressible parcels at 8 kbit/s, in virtual time."""
+    rate = 1000.0
+
+    async def plot(rig: Rig) -> None:
+        rig.broker.go_down()
+        await asyncio.sleep(1)
+        chance = Random(1)
+        for number in range(30):
+            values = {f"power_active_l{n}": chance.random() for n in range(200)}
+            rig.spool.append(Sweep(device="d", taken_at=START_NS + number, values=values, faults={}))
+            rig.spool.seal()
+        backlog = rig.spool.newest.seq
+        rig.broker.come_up()
+        while not rig.publisher.connected:
+            await asyncio.sleep(0.1)
+        began = rig.clock.monotonic()
+        rig.broker.published.clear()
+        rig._seen = 0
+        await rig.feed(20)
+        assert len(rig.sent()) < 30
+        assert max(each.seq for each in rig.sent()) > backlog
+        while rig.spool.stats().parcels_pending > 1:
+            await asyncio.sleep(1)
+        took = rig.clock.monotonic() - began
+        size = sum(len(body) for topic, body in rig.broker.published if topic != TOPICS.committed)
+        assert 0.8 * rate * took < size < rate * (took + 10)
+
+    play(tmp_path, plot, bytes_s=rate)

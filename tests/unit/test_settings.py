@@ -68,7 +68,8 @@ def test_the_environment_wins_over_the_file(write: Write, monkeypatch: pytest.Mo
     monkeypatch.setenv("WATTLINE_BROKER__URL", "mqtts://other.example")
     monkeypatch.setenv("WATTLINE_SPOOL__BUDGET", "64 MiB")
     settings = load(write(GOOD))
-    assert (settings.broker.host, settings.broker.port, settings.broker.tls) == ("other.example", 8883, True)
+    access = settings.broker.access("x")
+    assert (access.endpoints, access.tls) == ((("other.example", 8883),), True)
     assert settings.spool.budget == 64 * 1024 * 1024
     assert str(settings.spool.directory) == "/var/lib/wattline"
 

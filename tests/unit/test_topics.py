@@ -40,6 +40,7 @@ def test_the_watermark_is_the_end_of_the_range_that_starts_at_one() -> None:
     committed = Committed(epochs={4: ((1, 845), (850, 900)), 5: ((2, 3),)})
     assert committed.watermark(4) == 845
     assert committed.watermark(5) == committed.watermark(6) == 0
+    assert (committed.highest(4), committed.highest(6)) == (900, 0)
     assert committed.holds(4, 850)
     assert committed.holds(5, 2)
     assert not committed.holds(4, 846)
@@ -49,7 +50,10 @@ def test_the_watermark_is_the_end_of_the_range_that_starts_at_one() -> None:
 @pytest.mark.parametrize(
     "payload",
     [b"", b"[]", b"\xff", b'{"version":2,"epochs":{}}', b'{"version":1}', b'{"version":1,"epochs":[]}', b'{"version":1,"epochs":{"x":[]}}',
-     b'{"version":1,"epochs":{"1":[[5,2]]}}', b'{"version":1,"epochs":{"1":[[0,2]]}}', b'{"version":1,"epochs":{"1":[[1]]}}', b'{"version":1,"epochs":{"1":[["a",2]]}}', b"[" * 100_000],
+     b'{"version":1,"epochs":{"1":[[5,2]]}}', b'{"version":1,"epochs":{"1":[[0,2]]}}', b'{"version":1,"epochs":{"1":[[1]]}}', b'{"version":1,"epochs":{"1":[["a",2]]}}', b"[" * 100_000,
+     b'{"version":1,"epochs":{"1":[[1,1e400]]}}', b'{"version":1,"epochs":{"1":[[1,Infinity]]}}', b'{"version":1,"epochs":{"1":[[1,NaN]]}}',
+     b'{"version":1,"epochs":{"1":[[1.5,2]]}}', b'{"version":1,"epochs":{"1":[[true,2]]}}', b'{"version":1,"epochs":{"1":[[1,2],[2,1]]}}',
+     b'{"version":1,"epochs":{"1":[[-5,2]]}}', b'{"version":1,"epochs":{"1":[[1,' + b"9" * 5000 + b"]]}}"],
 )  # fmt: skip
 def test_a_committed_message_that_is_none_is_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"\w"):

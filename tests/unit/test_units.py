@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from wattline.units import Duration, Size, duration_text, parse_duration, parse_size
+from wattline.units import Duration, Size, duration_text, parse_duration, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_both_are_types_of_a_model() -> None:
     assert Model.model_validate({"wait": "1s", "room": "1 KiB"}) == Model.model_construct(wait=Decimal(1), room=1024)
     with pytest.raises(ValidationError):
         Model.model_validate({"wait": 1, "room": 1024})
+
+
+def test_a_rate_is_bytes_a_second() -> None:
+    assert parse_rate("64 kbit/s") == 8000
+    assert parse_rate("1.5Mbit/s") == 187_500
+
+
+@pytest.mark.parametrize("value", ["64", "64 kbit", "8 kB/s", "-1 kbit/s", 64, None])
+def test_a_rate_needs_its_unit(value: object) -> None:
+    with pytest.raises(ValueError, match="rate"):
+        parse_rate(value)

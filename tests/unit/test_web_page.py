@@ -9,10 +9,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from centre.accounting.hours import DeviceHour
+from centre.gaps import Cause, Gap, GapState
 from centre.web import routes
 from centre.web_i18n import load_words
 from centre.web_live import live_view, troubles
-from support.page_figures import PLANT, HandMade
+from support.page_figures import NOW, PLANT, START, HandMade
+from wattline.clock import NS
 
 WORDS = load_words()
 
@@ -88,3 +91,51 @@ def test_live_texts_and_states_have_a_key_for_every_line_of_the_tree() -> None:
     assert view.texts["meter:chiller:electricity:import:note"] == "无应答 3 小时 25 分钟"
     assert {f"power:{node.id}" for node in figures.plant.tree.walk()} <= view.texts.keys()
     assert [trouble.device for trouble in troubles(figures.plant, live, WORDS["zh"])][-1] == "boiler-water"
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_missing_and_lost_parcels_are_named_with_their_cause(lang: str) -> None:
+    missing = Gap(
+        epoch=3, first=812, last=845, since_ns=NOW - 7200 * NS, after_ns=NOW - 7300 * NS, before_ns=NOW - 7200 * NS,
+        state=GapState.MISSING, cause=None,
+    )  # fmt: skip
+    lost = replace(missing, first=5, last=5, after_ns=None, state=GapState.LOST, cause=Cause.DROPPED)
+    young = replace(missing, first=990, last=991, since_ns=NOW - NS)
+    text = ask(HandMade(gaps=(lost, missing, young)), f"/attention?lang={lang}").text
+    words = WORDS[lang]
+    assert text.index(words("gaps.what.missing", parcels="812-845")) < text.index(words("gaps.what.lost", parcels="5"))
+    assert words("gaps.why.dropped", dropped="0") in text
+    assert words("gaps.why.missing") in text
+    assert "990" not in text
+
+
+def hour(place: int, missing: int = 0, lost: Mapping[str, int] | None = None) -> DeviceHour:
+    return DeviceHour(
+        start_ns=START + place * 3600 * NS, expected=3600, received=0, late=0, suspect=0, faulty={}, lost=lost or {},
+        missing=missing,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_page_says_that_nothing_is_missing_or_exactly_what_is(lang: str) -> None:
+    words = WORDS[lang]
+    whole = ask(HandMade(), f"/attention?lang={lang}").text
+    assert words("hours.whole", expected="120,000") in whole
+    assert 'data-whole="yes"' in whole
+    ledger = {"line-1": (hour(8), hour(9, 1200), hour(10, 34), hour(12, 0, {"dropped": 7})), "line-2": (hour(3, 5),)}
+    text = ask(HandMade(ledger=ledger), f"/attention?lang={lang}").text
+    assert 'data-whole="no"' in text
+    assert text.index('data-missing="line-1"') < text.index('data-missing="line-2"')
+    assert words("hours.count.missing", count="1,234") in text
+    assert words("hours.count.dropped", count="7") in text
+    assert words("hours.span", start="09:00", end="11:00") in text
+    assert words("hours.span", start="12:00", end="13:00") in text
+    page = ask(HandMade(ledger=ledger), f"/?lang={lang}").text
+    assert 'data-missing="line-2"' in page
+
+
+def test_a_long_list_of_what_is_missing_is_cut_and_says_so() -> None:
+    ledger = {meter.device: (hour(1, 9),) for meter in PLANT.meters()}
+    text = ask(HandMade(ledger=ledger), "/attention?lang=en").text
+    assert text.count("data-missing=") == 6
+    assert WORDS["en"]("hours.more", count=9) in text

@@ -1,0 +1,95 @@
+"""A running ingest in virtual time: a simulated broker, the real store on disk, and the clock they share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from centre.ingest import Ingest
+from centre.store.base import Store, StoreError, Written
+from centre.store.sqlite import SqliteStore
+from metering.parcel import ParcelId, Received, seal
+from metering.sweep import Sweep
+from metering.topics import Topics, decode_committed
+from support.sim_broker import SimBroker
+from support.store_contract import T0, sweep
+from support.virtual_time import VirtualClock
+from support.virtual_time import run as run_virtually
+
+TOPICS = Topics("works", "press-shop")
+START = T0 + 3600 * 10**9
+
+
+def body(seq: int, *sweeps: Sweep, site: str = "works", gateway: str = "press-shop") -> bytes:
+    """A parcel as the wire carries it."""
+    found = sweeps or (sweep(seq, {"power_active_total": float(seq)}),)
+    return seal(found, site=site, gateway=gateway, parcel_id=ParcelId(epoch=7, seq=seq), dropped=0).body
+
+
+class Rig:
+    """A broker, an ingest with a store on disk, and the clock they share."""
+
+    def __init__(self, clock: VirtualClock, store: Store, folder: Path) -> None:
+        self.clock = clock
+        self.broker = SimBroker()
+        self.store = store
+        self.ingest = Ingest(
+            broker=self.broker.client("centre", persistent=True),
+            store=store,
+            clock=clock,
+            dead_letters=folder / "dead",
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self.ingest.run())
+
+    async def stop(self) -> None:
+        assert self._running is not None
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep_until(self.clock.now_ns() + int(seconds * 10**9))
+
+    def deliver(self, payload: bytes, topic: str = TOPICS.readings, *, retain: bool = False) -> None:
+        self.broker.route(topic, payload, retain=retain)
+
+    @property
+    def unacked(self) -> int:
+        session = self.broker._sessions["centre"]
+        return len(session.unacked) + len(session.waiting)
+
+    def committed(self) -> list[dict[int, tuple[tuple[int, int], ...]]]:
+        """Every committed message of the gateway that was published, in order."""
+        return [
+            dict(decode_committed(payload).epochs)
+            for topic, payload in self.broker.published
+            if topic == TOPICS.committed
+        ]
+
+
+class FailingStore(SqliteStore):
+    """Fails its writes as long as `broken` is set."""
+
+    broken = False
+
+    async def write(self, parcels: Sequence[Received], *, received_at: int) -> Written:
+        if self.broken:
+            raise StoreError("database or disk is full")
+        return await super().write(parcels, received_at=received_at)
+
+
+def play(folder: Path, check: Callable[[Rig], Awaitable[None]]) -> None:
+    """Run `check` beside a running ingest, then stop it in order."""
+
+    async def main(clock: VirtualClock) -> None:
+        async with FailingStore(folder / "centre.db", inline=True) as store:
+            rig = Rig(clock, store, folder)
+            rig.start()
+            await rig.sleep(1)
+            await check(rig)
+            await rig.stop()
+
+    run_virtually(main, START)

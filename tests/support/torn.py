@@ -1,0 +1,125 @@
+"""The spool's file torn and damaged everywhere: cut and flipped at every offset of its log, noise over every page.
+
+    scripts/torn [--every N] [--seed S]
+
+Without an option every offset and every page; with N every N-th offset, the first of them by chance. Exits with 1 and a
+line for each fault: something is read that was never written, more is lost than the torn commit, or a loss is not
+counted. A start that fails ends it with a traceback.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.spool_file import Change, SpoolFile
+from agent.spool_rows import Damaged
+from metering.parcel import Parcel, ParcelId
+
+BUDGET = 64 * 1024 * 1024
+PAGE = 4096
+COMMITS = 3
+
+
+def parcel(seq: int, size: int) -> Parcel:
+    body = random.Random(seq).randbytes(size)
+    return Parcel(id=ParcelId(epoch=7, seq=seq), first_at=seq, last_at=seq + 1, readings=10, body=body)
+
+
+def opened(path: Path) -> tuple[list[Parcel], int, bool]:
+    """What is read after a start as the agent makes it, how much is counted as lost, and whether it was mended."""
+    file = SpoolFile(path, budget=BUDGET)
+    mended = False
+    try:
+        try:
+            stored = file.open()
+            read = file.read(0, 1 << 62, 1 << 20, 1 << 40)
+        except Damaged as err:
+            mended = True
+            file.salvage(str(err))
+            stored = file.open()
+            read = file.read(0, 1 << 62, 1 << 20, 1 << 40)
+        return list(read.parcels), stored.dropped, mended
+    finally:
+        file.close()
+
+
+def clean(folder: Path) -> Path:
+    for old in folder.iterdir():
+        old.unlink()
+    return folder / "spool.sqlite3"
+
+
+def torn(folder: Path, every: int, seed: int) -> Iterator[str]:
+    """The log cut, and a byte of it flipped, at each offset of its last commit and of all before it."""
+    path = clean(folder)
+    file = SpoolFile(path, budget=BUDGET)
+    ends: list[int] = []
+    for seq in range(1, COMMITS + 1):
+        file.commit(Change(epoch=7, insert=[parcel(seq, 300)]))
+        ends.append(path.with_name("spool.sqlite3-wal").stat().st_size)
+    main, log = path.read_bytes(), path.with_name("spool.sqlite3-wal").read_bytes()
+    file.close()
+    kept = [parcel(seq, 300) for seq in range(1, COMMITS + 1)]
+    tried = 0
+    for offset in range(random.Random(seed).randrange(every), len(log), every):
+        whole = sum(end <= offset for end in ends)
+        for how, damaged in (
+            ("cut", log[:offset]),
+            ("flipped", log[:offset] + bytes([log[offset] ^ 0xFF]) + log[offset + 1 :]),
+        ):
+            path = clean(folder)
+            path.write_bytes(main)
+            path.with_name("spool.sqlite3-wal").write_bytes(damaged)
+            left, _, _ = opened(path)
+            tried += 1
+            if left != kept[: len(left)]:
+                yield f"log {how} at {offset}: garbage"
+            elif len(left) < whole:
+                yield f"log {how} at {offset}: {len(left)} parcels left of {whole} durable ones"
+    print(f"log: {tried} cuts and flips over {len(log)} bytes")
+
+
+def damaged(folder: Path) -> Iterator[str]:
+    """Noise over each page in turn."""
+    path = clean(folder)
+    kept = [parcel(seq, 1500) for seq in range(1, 121)]
+    file = SpoolFile(path, budget=BUDGET)
+    file.commit(Change(epoch=7, insert=kept))
+    file.close()
+    data = path.read_bytes()
+    costs: Counter[int] = Counter()
+    for page in range(len(data) // PAGE):
+        path = clean(folder)
+        noise = random.Random(page).randbytes(PAGE)
+        path.write_bytes(data[: page * PAGE] + noise + data[(page + 1) * PAGE :])
+        left, lost, mended = opened(path)
+        costs[len(kept) - len(left)] += 1
+        if not set(left) <= set(kept):
+            yield f"page {page + 1}: garbage"
+        if mended and lost not in {0, 10 * (len(kept) - len(left))}:
+            yield f"page {page + 1}: {lost} readings counted, {10 * (len(kept) - len(left))} lost"
+    told = ", ".join(f"{count} pages cost {cost} of {len(kept)} parcels" for cost, count in sorted(costs.items()))
+    print(f"pages: {len(data) // PAGE}; {told}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th offset of the log")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the first offset")
+    args = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        faults = [*torn(Path(folder), args.every, args.seed), *damaged(Path(folder))]
+    for fault in faults:
+        print(fault)
+    print(f"{len(faults)} faults, seed {args.seed}, {time.monotonic() - began:.0f} s")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
