@@ -119,8 +119,10 @@ class Schedule:
             heapify(self._waiting)
 
     def _deadline(self, device: int, now_ns: int) -> int:
-        pairs = zip(self._due[device], self._intervals[device], strict=True)
-        return min(due + interval for due, interval in pairs if due <= now_ns)
+        dues, intervals = self._due[device], self._intervals[device]
+        if len(dues) == 1:
+            return dues[0] + intervals[0]
+        return min(due + interval for due, interval in zip(dues, intervals, strict=True) if due <= now_ns)
 
     def _turn(self, device: int, now_ns: int) -> Turn:
         dues, intervals = self._due[device], self._intervals[device]

@@ -6,15 +6,12 @@ from support.sim_schedule import schedule
 from support.sim_world import run_seed
 
 CHUNK, CHUNKS = 10, 5
-OPEN = {17, 35}  # found a backlog that is not drained; to be taken out when its cause is mended
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_what_meters_told_is_stored_once_under_its_time_or_lost_for_an_allowed_cause(chunk: int) -> None:
     for seed in range(1 + chunk * CHUNK, 1 + (chunk + 1) * CHUNK):
-        if seed in OPEN:
-            continue
         try:
             run_seed(seed)
         except Exception as err:

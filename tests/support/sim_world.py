@@ -249,7 +249,7 @@ class World:
             (fault.at + after, fault)
             for fault in self._plot.faults
             if fault.kind in ("broker down", "broker killed", "broker slow", "broker mute")
-            for after in (0.0, fault.lasts)
+            for after in (0.0, fault.lasts + 2 * _TICK_S)  # `_until` may return a tick early: then it still lasts
         ]
         blows = [(fault.at, fault) for fault in self._plot.faults if fault.kind in BLOWS]
         for at, fault in sorted([*broker_edges, *blows], key=lambda each: each[0]):

@@ -45,7 +45,7 @@ def test_figures_are_of_the_time_since_they_were_last_told() -> None:
 
 def test_the_status_sums_the_faults_and_tells_of_the_busiest_buses_only() -> None:
     buses = {
-        f"bus-{n}": BusFigures(use=n / 100, rtt_p50_s=None, rtt_p99_s=None, faults={Fault.TIMEOUT: 1})
+        f"bus-{n}": BusFigures(use=n / 100, round_trips=RoundTrips(), faults={Fault.TIMEOUT: 1})
         for n in range(TOLD_BUSES + 9)
     }
     told = status_counters(buses)
