@@ -22,7 +22,7 @@ from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 _ENOUGH_POINTS: Final = 5000  # values and faults: the parcel is sealed when the replies under way are dealt with
-_MOST_POINTS: Final = 1.6  # times that, sealed at once: bounds a parcel's bytes and the time its sealing takes
+_MOST_POINTS: Final = 8000  # sealed at once: bounds a parcel's bytes and the time its sealing takes
 _FEWEST_POINTS: Final = 50  # to which a broker that takes only small messages can bring that bound
 _RELEASES: Final = 256  # releases of parcels on disk that are carried out at once instead of at their time
 _READ_BYTES: Final = 2 * 1024 * 1024
@@ -57,7 +57,7 @@ class Spool:
         self._gathered: list[Sweep] = []
         self._noted: list[Noted] = []
         self._gathered_points = 0
-        self._enough_points = _ENOUGH_POINTS
+        self._enough_points, self._most_points = _ENOUGH_POINTS, _MOST_POINTS
         self._gathered_since = 0.0
         self._ram = Ram()
         self._committing: frozenset[ParcelId] = frozenset()
@@ -132,7 +132,7 @@ class Spool:
         before = self._gathered_points
         self._gathered_points += len(sweep.values) + len(sweep.faults)
         self._acquired += len(sweep.values)
-        if self._gathered_points >= _MOST_POINTS * self._enough_points:
+        if self._gathered_points >= self._most_points:
             self.seal()
         elif before < self._enough_points <= self._gathered_points:
             self._wake.set()
@@ -258,7 +258,8 @@ class Spool:
                 return False
             self._seq += 1
             self._sealed += 1
-            self._enough_points = max(_FEWEST_POINTS, min(self._enough_points, made.points))
+            self._most_points = max(_FEWEST_POINTS, min(self._most_points, made.points))
+            self._enough_points = min(self._enough_points, self._most_points)
             self._committing = frozenset((parcel_id,))
             insert = (made.first, made.second)
             try:

@@ -67,11 +67,11 @@ def test_a_device_of_the_settings_is_read_without_its_secrets(tmp_path: Path) ->
     async def test(port: int, agent: Path) -> None:
         done = await wattline("read", agent, "incomer")
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.search(r"voltage_l1_n +23\d\.\d+ +V\n", done.stdout)
+        assert re.search(r"voltage_l1_n +2[23]\d(\.\d+)? +V\n", done.stdout)
         assert "energy_active_import_total *" in done.stdout
         assert "* not verified by two sources" in done.stdout
         raw = await wattline("read", agent, "incomer", "--raw")
-        assert re.search(r"voltage_l1_n +23\d\.\d+ +V +holding 3027 +f32 +436\w \w{4}\n", raw.stdout)
+        assert re.search(r"voltage_l1_n +2[23]\d(\.\d+)? +V +holding 3027 +f32 +436\w \w{4}\n", raw.stdout)
         told = json.loads((await wattline("read", agent, "incomer", "--json")).stdout)
         assert told["complete"] is True
         points = {point["point"]: point for point in told["points"]}
