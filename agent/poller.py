@@ -29,6 +29,7 @@ _LEAST_BOX_S: Final = 0.25  # a probe gets this much even on a full bus, or a de
 _PATIENCE_S: Final = 2.0  # so long a probe waits for free time before it is forced
 _FORCED_EVERY_S: Final = 6.0  # with the least box: at most 4 % of a full bus
 _PROMISE_S: Final = 120.0
+_PROMISE_AGAIN_S: Final = 10.0
 _FIGURES_S: Final = 3600.0
 _NAMED_POINTS: Final = 6
 
@@ -96,7 +97,7 @@ class Poller:
         self._probes: list[Turn] = []
         self._link_failures = 0
         self._all_silent = False
-        self._forced_at = float("-inf")
+        self._forced_at = self._promise_at = float("-inf")
         self._figures_from = clock.monotonic()
         self._busy_before_s = 0.0
 
@@ -146,8 +147,15 @@ class Poller:
 
     async def _until(self, due_ns: int) -> None:
         """Sleep until `due_ns`, or a nap only: the schedule is asked again."""
-        self._promise(_PROMISE_S)
+        self._works()
         await self._wake_ups.sleep(due_ns)
+
+    def _works(self) -> None:
+        """Promise again, though not at every poll: it is far from due."""
+        now = self._clock.monotonic()
+        if now >= self._promise_at:
+            self._promise_at = now + _PROMISE_AGAIN_S
+            self._promise(_PROMISE_S)
 
     async def _take(self, turn: Turn) -> None:
         if turn.missed:
@@ -205,7 +213,7 @@ class Poller:
             ended = self._clock.monotonic()
             self.counters.busy_s += ended - began
         self._link_works()
-        self._promise(_PROMISE_S)
+        self._works()
         if ended - self._figures_from >= _FIGURES_S:
             self._tell_figures()
 

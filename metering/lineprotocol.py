@@ -10,9 +10,10 @@ Syntax: docs.influxdata.com, "line protocol reference"; our names need no escapi
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final, cast
 
 from metering.faults import Fault
@@ -61,13 +62,13 @@ def _string_text(value: str) -> str:
 class _Form:
     """How the value line of one device is written, prepared for the points that its sweep has.
 
-    `singles` are the plain float32 values, written all at once; `others` one by one.
+    `singles` takes the plain float32 values out of a sweep, they are written all at once; `others` one by one.
     """
 
     float32: Mapping[str, Decimal]
     points: list[str]
     template: str
-    singles: tuple[str, ...]
+    singles: Callable[[Mapping[str, Value]], Sequence[Value]]
     others: tuple[str, ...]
 
     @classmethod
@@ -76,10 +77,10 @@ class _Form:
         singles = tuple(point for point in values if float32.get(point) == _ONE)
         others = tuple(point for point in values if point not in singles)
         fields = [*(f"{point}=%.*g" for point in singles), *(f"{point}=%s" for point in others)]
-        return cls(float32, [*values], ",".join(fields), singles, others)
+        return cls(float32, [*values], ",".join(fields), _picker(singles), others)
 
     def fields(self, values: Mapping[str, Value]) -> str:
-        singles = cast("list[float]", [values[point] for point in self.singles])
+        singles = cast("Sequence[float]", self.singles(values))
         others = [self._text(point, values[point]) for point in self.others]
         return self.template % (*with_digits(singles), *others)
 
@@ -88,6 +89,12 @@ class _Form:
             return _string_text(value)
         factor = self.float32.get(point)
         return number_text(value) if factor is None else _scaled_float32_text(float(value), factor)
+
+
+def _picker(points: Sequence[str]) -> Callable[[Mapping[str, Value]], Sequence[Value]]:
+    if len(points) > 1:
+        return itemgetter(*points)
+    return lambda values: [values[point] for point in points]
 
 
 _FORMS: Final[dict[tuple[str, int], _Form]] = {}

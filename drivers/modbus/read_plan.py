@@ -74,10 +74,6 @@ class ReadPlan:
         """False when a sweep without refusals has nothing to teach."""
         return self._open or bool(self._refusals.points)
 
-    @property
-    def _open(self) -> bool:
-        return bool(self._parted) or any(read.fault for read in self._reads)
-
     def renew(self, gap: int | None) -> None:
         """Plan anew with all that is known."""
         self._gap = gap
@@ -114,6 +110,11 @@ class ReadPlan:
             self.blocks = blocks
         waiting = [(read.block, read.fault) for read in self._reads if read.fault and id(read) not in asked]
         self.shut = (*self._quarantined, *waiting)
+        self._look_open()
+
+    def _look_open(self) -> None:
+        # kept, because every sweep asks
+        self._open = bool(self._parted) or any(read.fault for read in self._reads)
 
     def swept(self, replies: Sequence[bytes | Fault], now_ns: int, tell: Tell) -> None:
         """Learn from one sweep of `blocks`; a block that was not asked after all has the fault that says why."""
@@ -202,6 +203,7 @@ class ReadPlan:
                 if self._refusals.cut((block.table, low, high)):
                     self._learnt = True
                     tell("block.seam", block=str(block), first=low, last=high)
+        self._look_open()
 
 
 def _single(point: Point) -> Block:
