@@ -29,13 +29,17 @@ def look(pid: int) -> Sample:
     )
     return Sample(
         at_ns=time.time_ns(),
-        # the kernel's clock of the whole process (clock_getcpuclockid): nanoseconds, where stat has ticks of 10 ms
-        cpu_s=time.clock_gettime(~pid << 3 | _SCHED),
+        cpu_s=cpu_clock(pid),
         rss_mib=_mebibytes(status["VmRSS"]),
         pss_mib=_mebibytes(_table(process / "smaps_rollup")["Pss"]),
         written=int(io["write_bytes"]) - int(io["cancelled_write_bytes"]),
         switches=switches,
     )
+
+
+def cpu_clock(pid: int) -> float:
+    """CPU seconds of the whole process by the kernel's clock (clock_getcpuclockid): not in ticks of 10 ms as stat."""
+    return time.clock_gettime(~pid << 3 | _SCHED)
 
 
 def _table(path: Path) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 A terminal has no speed, so the process keeps the time itself: a request is complete 8 characters after it arrived,
 its reply begins 3.5 characters later (no turnaround) and comes in lumps of 16 characters, as a UART hands them on. It
-stays awake around every moment that counts, so give it a core. It writes the path of the terminal, ends when its
-standard input does, and then writes what it saw as one line of JSON.
+stays awake around every moment that counts, so give it a core, and goes before other programs where it may (root). In
+between it sleeps, for the kernel's workers, who carry the bytes, need the core too. It writes the path of the terminal,
+ends when its standard input does, and then writes what it saw as one line of JSON.
 """
 
 import json
@@ -13,6 +14,7 @@ import select
 import sys
 import time
 import tty
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -23,8 +25,8 @@ from drivers.modbus.serial_line import SerialLine  # noqa: E402
 
 _REQUEST = 8
 _LUMP = 16
-_AWAKE_S = 0.0006  # so long before its time it stops sleeping
-_EXPECT_S = 0.012  # so long after a reply it does not sleep
+_AWAKE_S = 0.0002  # so long before its time it stops sleeping
+_EXPECT_S = 0.0005  # so long after a silence it does not sleep
 
 
 class Slave:
@@ -64,7 +66,11 @@ class Slave:
                 self._send(self._reply(request), asked_at + self._silence_s)
 
     def _next(self) -> tuple[bytes | None, float]:
-        awake_until = time.monotonic() + _EXPECT_S
+        # a request that breaks the silence is found at the end of this sleep, and that is still too early for it
+        silent_at = self._quiet_from + self._silence_s
+        if (left_s := silent_at - _AWAKE_S - time.monotonic()) > 0:
+            time.sleep(left_s)
+        awake_until = silent_at + _EXPECT_S
         while True:
             try:
                 return os.read(self._master, 4096), time.monotonic()
@@ -120,6 +126,8 @@ def main() -> int:
     """Usage: rtu_slave.py LINE DEAD_UNIT CORE."""
     line, dead, core = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     slave = Slave(SerialLine.parse(line), int(dead))
     print(slave.path, flush=True)
     slave.run()

@@ -80,6 +80,7 @@ class AsciiPort:
         self.paced = port.paced
         self.now = port.now
         self.sleep = port.sleep
+        self.doze = port.doze
         self.check_still_there = port.check_still_there
         self.wake = port.wake
         self.close = port.close

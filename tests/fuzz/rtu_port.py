@@ -26,8 +26,10 @@ class SimulatedPort:
     def now(self) -> float:
         return self._now
 
-    def sleep(self, seconds: float, *, exactly: bool = False) -> None:
+    def sleep(self, seconds: float) -> None:
         self._now += seconds
+
+    doze = sleep
 
     def write(self, data: bytes) -> None:
         for at, sent in self._answer(data, self._now + len(data) * LINE.character_s):

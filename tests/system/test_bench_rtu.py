@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -11,16 +12,26 @@ from support.installed import ROOT
 pytestmark = pytest.mark.slow
 
 
-def _bench(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "bench/rtu_main.py"), *args], capture_output=True, text=True, timeout=180
+def _bench(*args: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "bench/rtu_main.py"), *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
+def _told(bench: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, err = bench.communicate(timeout=180)
+    assert bench.returncode in (0, 1), err
+    runs: list[dict[str, Any]] = json.loads(out)
+    [run] = runs
+    return run
+
+
 def test_a_short_run_keeps_every_silence_and_comes_near_the_limit() -> None:
-    done = _bench("--window", "4", "--json")
-    assert done.returncode in (0, 1), done.stderr
-    full, short, dead = json.loads(done.stdout)
+    """All cases at once: each has its own terminal."""
+    full, short, dead = map(_told, [_bench("--case", f"{n}", "--window", "3", "--json") for n in (1, 2, 3)])
     for run in (full, short, dead):
         assert run["broken_silences"] == 0
         assert run["bad_requests"] == 0
@@ -31,4 +42,4 @@ def test_a_short_run_keeps_every_silence_and_comes_near_the_limit() -> None:
 
 
 def test_the_command_explains_itself() -> None:
-    assert "usage: bench/rtu" in _bench("--help").stdout
+    assert "usage: bench/rtu" in _bench("--help").communicate(timeout=60)[0]
