@@ -9,7 +9,7 @@ import pytest
 from support.installed import ROOT
 from support.mosquitto import mosquitto_program
 
-pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
+pytestmark = [pytest.mark.alone, pytest.mark.mosquitto, pytest.mark.slow]
 
 
 def _bench(*args: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from support.installed import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 
 def _bench(*args: str) -> "subprocess.Popen[str]":
