@@ -25,11 +25,21 @@ def serve(plan: GatewayPlan, level: str) -> int:
     """Run until SIGTERM or SIGINT: 0; 1 when another agent has the spool. Raises ConfigError before anything runs."""
     start_logging(level)
     try:
-        asyncio.run(_serve(plan))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(plan))
     except SpoolTaken as err:
         print(f"wattline run: {err}", file=sys.stderr)  # noqa: T201 - a person started a second agent by hand
         return 1
     return 0
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, or asyncio's own where this machine has no uvloop."""
+    try:
+        import uvloop  # noqa: PLC0415 - not there on every machine
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 async def _serve(plan: GatewayPlan) -> None:
