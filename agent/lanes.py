@@ -1,7 +1,7 @@
 """The two lanes of one connection: live parcels go first, the backlog fills what they leave of the window.
 
-Live is what was sealed since the connection stands. The backlog is everything older that is not released, oldest first;
-what the store has of it already is released instead of sent.
+Live is what was sealed since the connection stands, as long as it is sent soon. The backlog is everything older that is
+not released, oldest first; what the store has of it already is released instead of sent.
 """
 
 from dataclasses import replace
@@ -12,6 +12,7 @@ from agent.spool import Spool
 from metering.parcel import Parcel, ParcelId
 
 _FIRST: Final = ParcelId(epoch=0, seq=0)
+_BEHIND: Final = 20  # parcels: a window of them
 
 
 class Lanes:
@@ -34,6 +35,7 @@ class Lanes:
         if self._generation != self._spool.generation:
             self._generation = self._spool.generation
             self._cut, self._backlog, self._backlog_done = self._live, _FIRST, False
+        self._fall_back()
         taken: list[Parcel] = []
         await self._take_live(taken, now)
         for parcel_id in self._outbox.due_again(now, self._outbox.free(now)):
@@ -44,6 +46,14 @@ class Lanes:
                 self._start(taken, again, now)
         await self._take_backlog(taken, now)
         return taken
+
+    def _fall_back(self) -> None:
+        """What has waited in the live lane, because the store was away, is backlog: the newest comes first again."""
+        newest = self._spool.newest
+        if newest.seq - self._live.seq > _BEHIND:
+            if self._backlog_done:
+                self._backlog, self._backlog_done = self._live, False
+            self._live = self._cut = newest
 
     async def _take_live(self, taken: list[Parcel], now: float) -> None:
         while self._live < self._spool.newest:
@@ -59,7 +69,7 @@ class Lanes:
 
     async def _take_backlog(self, taken: list[Parcel], now: float) -> None:
         before = replace(self._cut, seq=self._cut.seq + 1)
-        while not self._backlog_done and (room := self._outbox.room(now, others_wait=False)):
+        while not self._backlog_done and (room := self._outbox.backlog_room(now)):
             backlog = await self._spool.read(self._backlog, before, room)
             self._backlog_done = not backlog
             for parcel in backlog:

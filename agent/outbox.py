@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from agent.headway import Headway
 from agent.pace import Pace
 from metering.parcel import ParcelId
 from metering.topics import Committed
@@ -51,6 +52,7 @@ class Outbox:
     def __init__(self, limits: Limits, pace: Pace | None = None) -> None:
         self._limits = limits
         self._pace = pace
+        self._headway = Headway(limits.window, limits.awaiting)
         self._sent: dict[ParcelId, _Sent] = {}
         self._flying: set[ParcelId] = set()
         self._aside: set[ParcelId] = set()
@@ -73,6 +75,7 @@ class Outbox:
         self._flying.clear()
         self._aside.clear()
         self._refusals, self._closed_until, self._heard_at = 0, 0.0, now
+        self._headway.restart()
         return culprits
 
     def _accuse(self, now: float) -> list[ParcelId]:
@@ -90,17 +93,30 @@ class Outbox:
         """Places in the window."""
         if now < self._closed_until:
             return 0
-        suspects = any(ends >= _SUSPECT for parcel_id, ends in self._ends.items() if parcel_id not in self._barred)
-        window = 1 if self._refusals or suspects else self._limits.window
-        free = max(0, window - len(self._flying))
+        free = self._places()
         if self._pace is not None:  # one at a time, so that each is counted before the next
             return 0 if now < self._pace.ready_at() else min(free, 1)
         return free
+
+    def _places(self) -> int:
+        """How many more may be in flight."""
+        suspects = any(ends >= _SUSPECT for parcel_id, ends in self._ends.items() if parcel_id not in self._barred)
+        window = 1 if self._refusals or suspects else self._limits.window
+        return max(0, window - len(self._flying))
 
     def room(self, now: float, *, others_wait: bool) -> int:
         """How many parcels may start that were not sent; one place is left to the other lane when `others_wait`."""
         free = min(self.free(now), self._limits.awaiting - len(self._sent) + len(self._aside))
         return max(0, free - 1 if others_wait and free == 1 and len(self._flying) > 1 else free)
+
+    def backlog_room(self, now: float) -> int:
+        """How many parcels of the backlog may start: fewer than would make live ones wait long for the store."""
+        return min(self.room(now, others_wait=False), self._headway.room(self._waiting))
+
+    @property
+    def _waiting(self) -> int:
+        """Parcels sent once and not released; what was sent again, the store may never confirm."""
+        return sum(sent.times == 1 for sent in self._sent.values())
 
     def may_start(self, parcel_id: ParcelId) -> bool:
         """False when it was sent on this connection or is barred; a barred one is due again when its time is over."""
@@ -116,6 +132,7 @@ class Outbox:
             self._pace.spend(size, now)
         if not self._flying:
             self._heard_at = now
+        self._headway.sent(self._waiting, now)
         sent = self._sent.setdefault(parcel_id, _Sent(0, _NEVER))
         sent.times, sent.again_at = sent.times + 1, _NEVER
         self._aside.discard(parcel_id)
@@ -174,10 +191,11 @@ class Outbox:
             self._tried.discard(parcel_id)
             self._ends.pop(parcel_id, None)
 
-    def committed(self, committed: Committed) -> list[ParcelId]:
+    def committed(self, committed: Committed, now: float) -> list[ParcelId]:
         """What the store's word releases: of what was sent on this connection, in flight included."""
         self._committed = committed
         stored = [parcel_id for parcel_id in self._sent if committed.holds(parcel_id.epoch, parcel_id.seq)]
+        self._headway.heard(sum(self._sent[each].times == 1 for each in stored), self._waiting, now)
         self.released(stored)
         return stored
 
@@ -195,7 +213,7 @@ class Outbox:
 
     def next_at(self, now: float) -> float:
         """When to look again although nothing happened; infinite when there is no need."""
-        times = [sent.again_at for sent in self._sent.values()]
+        times = [sent.again_at for sent in self._sent.values()] if self._places() else []  # a place that comes is news
         if now < self._closed_until:
             return self._closed_until
         if self._pace is not None and now < (ready := self._pace.ready_at()):

@@ -19,7 +19,7 @@ class Halves:
 
 
 def halves(parcel: Parcel, second: ParcelId) -> Halves | None:
-    """`parcel` as two, the later sweeps under the id `second`; None when it is one sweep, or cannot be read."""
+    """`parcel` as two, half its sweeps under the id `second`; None when it is one sweep, or cannot be read."""
     try:
         opened = open_parcel(parcel.body)
     except ParcelError:

@@ -1,6 +1,7 @@
 """The agent as a service of this machine: the real clock, broker and disk, and the signals that stop it."""
 
 import asyncio
+import faulthandler
 import gc
 import signal
 import sys
@@ -24,6 +25,7 @@ _GARBAGE: Final = 20_000
 def serve(plan: GatewayPlan, level: str) -> int:
     """Run until SIGTERM or SIGINT: 0; 1 when another agent has the spool. Raises ConfigError before anything runs."""
     start_logging(level)
+    faulthandler.enable()  # systemd's watchdog kills by SIGABRT: the journal shows where the loop stood
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_serve(plan))

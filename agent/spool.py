@@ -7,30 +7,22 @@ from RAM, says so once, and drops its oldest parcels, counted, when the RAM boun
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
-from agent.honest_time import HonestTime, Noted
-from agent.resealing import halves
-from agent.spool_disk import Change, Disk, DiskFailed, Stored
-from agent.spool_ram import Ram, SpoolStats
-from agent.spool_rows import id_of, key_of
-from metering.parcel import Parcel, ParcelId, TimeQuality, seal
+from agent.honest_time import HonestTime
+from agent.resealing import Halves, halves
+from agent.spool_disk import Disk
+from agent.spool_intake import Intake
+from agent.spool_ram import SpoolStats
+from agent.spool_state import DiskState
+from agent.spool_stock import Stock
+from metering.parcel import Parcel, ParcelId, seal
 from metering.sweep import Sweep
-from wattline.clock import NS, Clock
+from wattline.clock import Clock
 from wattline.events import EventLog
 
-_ENOUGH_POINTS: Final = 5000  # values and faults: the parcel is sealed when the replies under way are dealt with
-_MOST_POINTS: Final = 8000  # sealed at once: bounds a parcel's bytes and the time its sealing takes
-_FEWEST_POINTS: Final = 50  # to which a broker that takes only small messages can bring that bound
-_RELEASES: Final = 256  # releases of parcels on disk that are carried out at once instead of at their time
-_READ_BYTES: Final = 2 * 1024 * 1024
-_CAREFUL_BYTES: Final = 256 * 1024  # of one commit on a full disk: its log fits into the ballast
 _TOLERANCE_S: Final = 1e-3
-_NEWEST: Final = 1 << 62
-_NO_ROOM: Final = "the budget or the file system is full"
-_LATEST_EPOCH: Final = 1 << 31  # of a clock that is absurdly ahead
 
 
 class Spool:
@@ -50,50 +42,23 @@ class Spool:
         time: HonestTime | None = None,
     ) -> None:
         self._site, self._gateway = site, gateway
-        self._disk, self._clock, self._events = disk, clock, events
+        self._clock, self._events = clock, events
         self._seal_interval_s, self._commit_interval_s = seal_interval_s, commit_interval_s
-        self._ram_bound = ram_bound
-        self._time = time
-        self._gathered: list[Sweep] = []
-        self._noted: list[Noted] = []
-        self._gathered_points = 0
-        self._enough_points, self._most_points = _ENOUGH_POINTS, _MOST_POINTS
-        self._gathered_since = 0.0
-        self._ram = Ram()
-        self._committing: frozenset[ParcelId] = frozenset()
-        self._releases: set[ParcelId] = set()
-        self._releases_since = 0.0
-        self._stored = Stored(epoch=0, dropped=0, parcels=0, readings=0, newest=0, bytes=0)
-        self._dropped_in_ram = 0
-        self._dropping = self._thinning = self._tight = self._opened = False
-        self._retry_at: float | None = None  # set while the disk fails
-        self._epoch = self._seq = 0
-        self._acquired = self._sealed = self._released = 0
-        self._online = False
         self._wake = asyncio.Event()
-        self._one_commit = asyncio.Lock()
+        self._intake = Intake(clock, time)
+        self._state = DiskState(clock, events, retry_s=commit_interval_s, on_back=self._tell_sealed)
+        self._stock = Stock(disk, clock, events, state=self._state, ram_bound=ram_bound, wake=self._wake.set)
+        self._seq = self._acquired = self._sealed = 0
+        self._online = False
         self.on_sealed: Callable[[], None] = lambda: None
-        self.generation = 0
-        """Rises when parcels older than those read before may have appeared: read from the start again."""
 
     # --- life -------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        try:
-            self._heed(await self._disk.open())
-            self._opened = True
-        except DiskFailed as err:
-            self._disk_failed(err)
-        # never below the clock: when the file is lost, what the centre knows of earlier epochs must not match ours
-        self._epoch = max(self._stored.epoch + 1, min(self._clock.now_ns() // NS, _LATEST_EPOCH))
-        if self._opened:
-            await self._commit_now()
+        await self._stock.open()
+        stored = self._state.stored
         self._events.info(
-            "spool.opened",
-            epoch=self._epoch,
-            parcels=self._stored.parcels,
-            readings=self._stored.readings,
-            durable=self.durable,
+            "spool.opened", epoch=self.epoch, parcels=stored.parcels, readings=stored.readings, durable=self.durable
         )
         return self
 
@@ -101,12 +66,13 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.seal()
-        await self._commit_now()
-        while self._ram and self.durable:
-            await self._commit_now()
-        if self._ram:
-            self._events.critical("spool.not_saved", readings=self._ram.readings, parcels=len(self._ram))
-        await self._disk.close()
+        await self._stock.commit()
+        while self._stock.ram and self.durable:
+            await self._stock.commit()
+        ram = self._stock.ram
+        if ram:
+            self._events.critical("spool.not_saved", readings=ram.readings, parcels=len(ram))
+        await self._stock.close()
 
     async def run(self) -> None:
         """Seal and commit at their times, for ever."""
@@ -123,167 +89,101 @@ class Spool:
 
     def append(self, sweep: Sweep) -> None:
         """Take a sweep. Never waits, never raises: the spool's bounds are kept by committing, then by dropping."""
-        if not self._gathered:
-            self._gathered_since = self._clock.monotonic()
+        if not self._intake:
             self._wake.set()
-        self._gathered.append(sweep)
-        if self._time is not None:
-            self._noted.append(self._time.note())
-        before = self._gathered_points
-        self._gathered_points += len(sweep.values) + len(sweep.faults)
+        was_enough = self._intake.is_enough
+        self._intake.add(sweep)
         self._acquired += len(sweep.values)
-        if self._gathered_points >= self._most_points:
+        if self._intake.is_full:
             self.seal()
-        elif before < self._enough_points <= self._gathered_points:
+        elif self._intake.is_enough and not was_enough:
             self._wake.set()
 
     def seal(self) -> None:
         """Seal what is gathered into a parcel now; nothing gathered, nothing done."""
-        if not self._gathered:
+        if not self._intake:
             return
         self._seq += 1
-        sweeps, quality = self._gathered, TimeQuality.GOOD
-        if self._time is not None:
-            sweeps, quality = self._time.settle(sweeps, self._noted)
-            self._noted = []
+        since = self._intake.since
+        sweeps, quality = self._intake.take()
         parcel = seal(
             sweeps,
             site=self._site,
             gateway=self._gateway,
-            parcel_id=ParcelId(epoch=self._epoch, seq=self._seq),
-            dropped=self._dropped,
+            parcel_id=self.newest,
+            dropped=self._stock.dropped,
             time_quality=quality,
-            thinned=self._stored.thinned,
+            thinned=self._state.stored.thinned,
+            quick=self._online,
         )
-        self._gathered, self._gathered_points = [], 0
-        self._ram.put(parcel, self._gathered_since)
         self._sealed += 1
-        if self._ram.bytes > self._ram_bound:
-            self._drop_oldest()
-        if self._ram.bytes > self._ram_bound // 2:
-            self._wake.set()
+        self._stock.put(parcel, since)
         self.on_sealed()
+
+    def _tell_sealed(self) -> None:
+        self.on_sealed()  # which is set after we were made
 
     def set_online(self, online: bool) -> None:
         """Tell whether a broker is there: then parcels are small and soon, otherwise as large as a commit."""
         self._online = online
+        self._intake.large = not online
         self._wake.set()
-
-    def _drop_oldest(self) -> None:
-        if not self._dropping:
-            self._dropping = True
-            self._events.critical("spool.dropping", reason="the disk does not keep up and the RAM bound is reached")
-        self._dropped_in_ram += self._ram.drop_oldest(self._ram_bound, self._committing)
 
     # --- out --------------------------------------------------------------------------------------------------
 
     @property
     def epoch(self) -> int:
-        return self._epoch
+        return self._stock.epoch
 
     @property
     def newest(self) -> ParcelId:
         """The id of the parcel sealed last; seq 0 before the first."""
-        return ParcelId(epoch=self._epoch, seq=self._seq)
+        return ParcelId(epoch=self.epoch, seq=self._seq)
+
+    @property
+    def generation(self) -> int:
+        """Rises when parcels older than those read before may have appeared: read from the start again."""
+        return self._state.generation
 
     async def read(self, after: ParcelId, before: ParcelId | None, limit: int) -> list[Parcel]:
         """The oldest unreleased parcels with after < id < before, up to `limit`; empty when there is none.
 
         While the disk fails these are the ones in RAM; `generation` rises when it is back.
         """
-        start, end = key_of(after), _NEWEST if before is None else key_of(before)
-        cursor = start
-        found: dict[ParcelId, Parcel] = {}
-        while not found and cursor < self._stored.newest and self._retry_at is None:
-            try:
-                read = await self._disk.read(cursor, end, limit, _READ_BYTES)
-            except DiskFailed as err:
-                self._disk_failed(err)
-                break
-            self._set_aside(read.damaged)
-            found = {parcel.id: parcel for parcel in read.parcels if parcel.id not in self._releases}
-            if read.complete:
-                break
-            cursor = max(key_of(parcel.id) for parcel in read.parcels)
-            end = end if not found else cursor + 1
-        found |= {parcel.id: parcel for parcel in self._ram if start < key_of(parcel.id) < end}
-        return [found[parcel_id] for parcel_id in sorted(found)[:limit]]
+        return await self._stock.read(after, before, limit)
 
     async def fetch(self, parcel_id: ParcelId) -> Parcel | None:
         """This parcel, or None when it was released or dropped, or the disk does not give it now."""
-        parcel = self._ram.get(parcel_id)
-        if parcel is not None:
-            return parcel
-        key = key_of(parcel_id)
-        parcels = await self.read(id_of(key - 1), id_of(key + 1), 1)
-        return parcels[0] if parcels else None
+        return await self._stock.fetch(parcel_id)
 
     def release(self, parcel_ids: Iterable[ParcelId]) -> None:
         """Forget parcels that are safe elsewhere: those in RAM at once, those on disk with the next commit."""
-        for parcel_id in parcel_ids:
-            if parcel_id in self._releases:
-                continue
-            self._released += 1
-            if not self._ram.forget(parcel_id) or parcel_id in self._committing:
-                self._delete(parcel_id)
-
-    def _delete(self, parcel_id: ParcelId) -> None:
-        if not self._releases:
-            self._releases_since = self._clock.monotonic()
-            self._wake.set()
-        self._releases.add(parcel_id)
-        if len(self._releases) == _RELEASES:
-            self._wake.set()
-
-    def _set_aside(self, damaged: Iterable[tuple[ParcelId, int]]) -> None:
-        for parcel_id, readings in damaged:
-            if parcel_id not in self._releases:
-                self._events.error("spool.damaged", epoch=parcel_id.epoch, seq=parcel_id.seq, readings=readings)
-                self._dropped_in_ram += readings
-                self._delete(parcel_id)
+        self._stock.release(parcel_ids)
 
     async def split(self, parcel_id: ParcelId) -> bool:
         """Put two parcels in the place of one that is too large to be sent; from now on smaller ones are sealed.
 
-        The first half keeps the id, so both halves are durable in the place of the whole before either can be sent:
-        else a crash could leave the whole on disk under an id of which the store has but a half. False when it cannot
-        be split or the disk fails.
+        False when it cannot be split or the disk fails.
         """
-        async with self._one_commit:
-            parcel = await self.fetch(parcel_id)
-            if parcel is None or not self.durable:
-                return False
-            made = halves(parcel, ParcelId(epoch=self._epoch, seq=self._seq + 1))
-            if made is None:
-                return False
-            self._seq += 1
-            self._sealed += 1
-            self._most_points = max(_FEWEST_POINTS, min(self._most_points, made.points))
-            self._enough_points = min(self._enough_points, self._most_points)
-            self._committing = frozenset((parcel_id,))
-            insert = (made.first, made.second)
-            try:
-                stored = await self._disk.commit(Change(epoch=self._epoch, insert=insert, delete=(parcel_id,)))
-            except DiskFailed as err:
-                self._disk_failed(err)
-                # its id must not stay away: the store takes what comes twice for what it is, a gap it would report
-                self._ram.put(made.second, self._clock.monotonic())
-                return False
-            finally:
-                self._committing = frozenset()
-            self._ram.forget(parcel_id)
-            self._heed(stored)
-            self.generation += 1
-        self.on_sealed()
-        return True
 
-    # --- to disk ----------------------------------------------------------------------------------------------
+        def in_two(parcel: Parcel) -> Halves | None:
+            made = halves(parcel, ParcelId(epoch=self.epoch, seq=self._seq + 1))
+            if made is not None:
+                self._seq += 1
+                self._sealed += 1
+                self._intake.bound(made.points)
+            return made
+
+        split = await self._stock.replace(parcel_id, in_two)
+        if split:
+            self.on_sealed()
+        return split
+
+    # --- when -------------------------------------------------------------------------------------------------
 
     def _due(self) -> float | None:
         """Monotonic time of the next seal or commit, None when nothing waits."""
-        dues: list[float] = []
-        if self._gathered:
-            dues.append(self._seal_due())
+        dues = [self._seal_due()] if self._intake else []
         commit = self._commit_due()
         if commit is not None:
             dues.append(commit)
@@ -291,133 +191,48 @@ class Spool:
 
     def _seal_due(self) -> float:
         """Of what is gathered: small and soon while a broker is there, unless the clock is about to be set right."""
-        if self._gathered_points >= self._enough_points:
-            return self._gathered_since
-        soon = self._online and not (self._time is not None and self._time.waiting)
-        return self._gathered_since + (self._seal_interval_s if soon else self._commit_interval_s)
+        if self._intake.is_enough:
+            return self._intake.since
+        soon = self._online and not self._intake.waits_for_time
+        return self._intake.since + (self._seal_interval_s if soon else self._commit_interval_s)
 
     def _commit_due(self) -> float | None:
-        if self._retry_at is not None:
-            return self._retry_at
-        if self._ram.bytes > self._ram_bound // 2 or len(self._releases) >= _RELEASES:
+        if self._state.retry_at is not None:
+            return self._state.retry_at
+        if self._stock.is_pressing:
             return self._clock.monotonic()
-        oldest = self._ram.oldest_since()
-        dues = [] if oldest is None else [oldest + self._commit_interval_s]
-        if self._gathered and not self._online:
-            dues.append(self._gathered_since + self._commit_interval_s)
-        if self._releases:
-            dues.append(self._releases_since + self._commit_interval_s)
-        return min(dues, default=None)
+        waiting = self._stock.waiting_since()
+        if self._intake and not self._online:
+            waiting.append(self._intake.since)
+        return min(waiting) + self._commit_interval_s if waiting else None
 
     async def _tick(self, now: float) -> None:
         commit = self._commit_due()
         committing = commit is not None and commit <= now
-        if self._gathered and (self._seal_due() <= now or (committing and not self._online)):
+        if self._intake and (self._seal_due() <= now or (committing and not self._online)):
             self.seal()
         if committing:
-            await self._commit_now()
-
-    async def _commit_now(self) -> None:
-        """Make all sealed parcels and all releases durable in one transaction; a failing disk is noted, not raised."""
-        async with self._one_commit:
-            if not self._opened and not await self._open_late():
-                return
-            # while the disk fails or is full a little at a time: that may find room where all of it does not
-            careful = self._retry_at is not None or self._stored.tight
-            insert = self._ram.first(_CAREFUL_BYTES if careful else self._ram_bound)
-            delete, dropped = tuple(self._releases), self._dropped_in_ram
-            if not insert and not delete and not dropped and self._stored.epoch == self._epoch and self.durable:
-                return
-            self._committing = frozenset(parcel.id for parcel in insert)
-            change = Change(epoch=self._epoch, insert=insert, delete=delete, dropped=dropped)
-            try:
-                stored = await self._disk.commit(change)
-            except DiskFailed as err:
-                self._disk_failed(err)
-                return
-            finally:
-                self._committing = frozenset()
-            for parcel in insert:
-                self._ram.forget(parcel.id)
-            self._releases.difference_update(delete)
-            self._releases_since = self._clock.monotonic()
-            self._dropped_in_ram -= dropped
-            thinned = stored.thinned - self._stored.thinned
-            over_budget = stored.dropped - self._stored.dropped - dropped - thinned
-            mended = stored.mended is not None
-            self._heed(stored)
-            if not mended:
-                self._tell_losses(thinned, over_budget)
-
-    def _tell_losses(self, thinned: int, over_budget: int) -> None:
-        """One event for each spell of commits that lose readings, one for each kind of loss."""
-        if thinned > 0 and not self._thinning:
-            self._events.critical("spool.thinning", reason=_NO_ROOM, readings=thinned)
-        if over_budget > 0 and not self._dropping:
-            self._events.critical("spool.dropping", reason=_NO_ROOM, readings=over_budget)
-        self._thinning, self._dropping = thinned > 0, over_budget > 0
-
-    async def _open_late(self) -> bool:
-        """The disk that was away at the start: False when it still is. An epoch that it knows already is not ours."""
-        try:
-            stored = await self._disk.open()
-        except DiskFailed as err:
-            self._disk_failed(err)
-            return False
-        self._opened = True
-        self._stored = replace(stored, mended=None)
-        if stored.mended is not None:
-            self._events.critical("spool.salvaged", found=stored.mended)
-        if stored.epoch >= self._epoch:
-            self._events.warning("spool.epoch_raised", told=self._epoch, epoch=stored.epoch + 1)
-            self._epoch = stored.epoch + 1
-            self._ram.reseal(self._epoch)
-        return True
-
-    def _heed(self, stored: Stored) -> None:
-        """Take over what the disk said of itself."""
-        if stored.mended is not None:
-            self._events.critical("spool.salvaged", found=stored.mended)
-            self.generation += 1
-        if self._retry_at is not None:
-            self._retry_at = None
-            self.generation += 1
-            self._events.info("spool.disk_back", parcels=stored.parcels)
-            self.on_sealed()
-        if stored.tight and not self._tight:
-            self._events.critical("spool.disk_full", error="others fill the file system; the ballast is given up")
-        elif self._tight and not stored.tight:
-            self._events.info("spool.disk_roomy")
-        self._tight = stored.tight
-        self._stored = stored
-
-    def _disk_failed(self, err: DiskFailed) -> None:
-        if self._retry_at is None:
-            self._events.critical("spool.disk_failed", error=str(err))
-        self._retry_at = self._clock.monotonic() + self._commit_interval_s
+            await self._stock.commit()
 
     # --- figures ----------------------------------------------------------------------------------------------
 
     @property
     def durable(self) -> bool:
         """False while the disk fails."""
-        return self._retry_at is None
-
-    @property
-    def _dropped(self) -> int:
-        return self._stored.dropped + self._dropped_in_ram
+        return self._state.durable
 
     def stats(self) -> SpoolStats:
+        stored, ram = self._state.stored, self._stock.ram
         return SpoolStats(
-            epoch=self._epoch,
+            epoch=self.epoch,
             acquired=self._acquired,
-            dropped=self._dropped,
-            thinned=self._stored.thinned,
+            dropped=self._stock.dropped,
+            thinned=stored.thinned,
             parcels_sealed=self._sealed,
-            parcels_released=self._released,
-            parcels_pending=max(0, self._stored.parcels - len(self._releases)) + len(self._ram),
-            readings_pending=self._stored.readings + self._ram.readings,
-            ram_bytes=self._ram.bytes,
-            disk_bytes=self._stored.bytes,
+            parcels_released=self._stock.released,
+            parcels_pending=self._stock.parcels,
+            readings_pending=stored.readings + ram.readings,
+            ram_bytes=ram.bytes,
+            disk_bytes=stored.bytes,
             durable=self.durable,
         )

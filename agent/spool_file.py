@@ -5,31 +5,33 @@ is wrong; agent.spool_disk decides what then happens.
 """
 
 import sqlite3
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.spool_room import Room, is_full
+from agent.spool_changes import Change, Read, Stored
+from agent.spool_room import JOURNAL, Room, is_full
 from agent.spool_rows import SELECT, Damaged, id_of, insert_row, key_of, parcel_of, ranges_of, sorted_out
 from agent.spool_salvage import THINNED, THINNED_TO, aside_of, copy_legible, finish_swap, new_of, remove, sync_directory
+from agent.spool_shrink import shrink
 from agent.spool_space import PAGE, SPARE_PAGES, Space, used_pages
 from metering.parcel import Parcel, ParcelId
+
+__all__ = ["Change", "Read", "SpoolFile", "SpoolTaken", "Stored"]
 
 _SCHEMA_VERSION: Final = 1
 _PATIENCE_S: Final = 5.0  # an agent that is being replaced may need this long to let go of its file
 _SANE_READINGS: Final = 10_000_000
 
-# one answer a pragma, as SQLite gives it back; the order matters, the first ones before the first table
+# one answer a pragma, as SQLite gives it back; the order matters: a write-ahead log of an older Wattline is moved into
+# the file when the mode of the journal is set, and that must be flushed
 _PRAGMAS: Final = (
     ("secure_delete", "OFF", 0),
     ("locking_mode", "EXCLUSIVE", "exclusive"),
-    ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
-    ("wal_autocheckpoint", "1000", 1000),
+    ("journal_mode", "PERSIST", "persist"),
     ("cache_size", "-2000", -2000),
-    ("journal_size_limit", "5242880", 5242880),
+    ("journal_size_limit", str(JOURNAL), JOURNAL),
     ("mmap_size", "0", 0),
 )
 _TABLES: Final = """
@@ -49,44 +51,6 @@ _READ: Final = SELECT + "WHERE id > ? AND id < ? ORDER BY id"
 
 class SpoolTaken(Exception):
     """Another process has the spool open."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What one commit makes durable. `dropped` readings were lost outside the disk and join the file's count."""
-
-    epoch: int
-    insert: Sequence[Parcel] = ()
-    delete: Sequence[ParcelId] = ()
-    dropped: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """What the file holds. `dropped`: readings lost since the file was made; `mended`: what salvage did, once.
-
-    `thinned`: the part of `dropped` that was thinned out of parcels that are, or were, still sent.
-    `tight`: others fill the file system, and the ballast is given up.
-    """
-
-    epoch: int
-    dropped: int
-    parcels: int
-    readings: int
-    newest: int  # key of the newest parcel, 0 when there is none
-    bytes: int
-    mended: str | None = None
-    tight: bool = False
-    thinned: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """Parcels in ascending order. `complete`: none was left in the range because of a limit."""
-
-    parcels: tuple[Parcel, ...]
-    damaged: tuple[tuple[ParcelId, int], ...]  # rows whose CRC is wrong, with their readings as far as one can tell
-    complete: bool
 
 
 class SpoolFile:
@@ -133,10 +97,13 @@ class SpoolFile:
             raise
         with suppress(OSError):
             self._room.make()
-        if self._room.tight:
-            # the log begins anew instead of growing into room that is not there
-            db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-        return self._stored(db, tight=self._room.tight)
+        stored = self._stored(db, tight=self._room.tight)
+        if not stored.tight:
+            try:
+                shrink(db, self._room)
+            except (sqlite3.Error, OSError):
+                self.close()  # what was committed stays so; the next call opens the file anew
+        return stored
 
     def read(self, after: int, before: int, limit: int, max_bytes: int) -> Read:
         parcels: list[Parcel] = []
@@ -157,7 +124,7 @@ class SpoolFile:
                         parcels.append(parcel)
                         size += len(parcel.body)
             finally:
-                rows.close()  # an open SELECT would hold back the checkpoint
+                rows.close()
         return Read(parcels=tuple(parcels), damaged=tuple(damaged), complete=complete)
 
     def ended_before(self, end: int) -> dict[ParcelId, int]:
@@ -179,6 +146,10 @@ class SpoolFile:
         db = sqlite3.connect(path, timeout=self._patience_s, isolation_level=None)
         try:
             db.execute(f"PRAGMA page_size = {PAGE}")
+            # taken at once, or two agents could begin to read; kept until the file is closed
+            db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+            db.execute("BEGIN EXCLUSIVE")
+            db.execute("COMMIT")
             db.execute(f"PRAGMA max_page_count = {self._pages() + 2 * SPARE_PAGES}")
             for name, setting, answer in _PRAGMAS:
                 db.execute(f"PRAGMA {name} = {setting}").fetchall()

@@ -1,14 +1,16 @@
 """A look into a spool from outside the agent: at the file, or at a copy where an agent runs or nothing may be written.
 
-The copy is consistent although the agent goes on writing: the log is copied after the main file, and unless the log was
-begun anew meanwhile it holds all that the agent moved into the main file; if it was, the copy is made again.
+The copy is consistent although the agent goes on writing. The journal is copied after the main file: of a commit under
+way it holds all that this has overwritten, and SQLite takes that back in the copy. Each commit begins the journal with
+a random number, by which the checksum of its first page is another one for good. When the beginning of the journal has
+changed meanwhile, the copy is made again. (The same holds of the write-ahead log of an older agent that still runs.)
 """
 
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +18,16 @@ from typing import Final
 from agent.spool_disk import FILE
 from agent.spool_file import Read, SpoolFile, SpoolTaken, Stored
 from agent.spool_rows import Damaged, key_of
+from agent.spool_salvage import LOGS
+from agent.spool_space import PAGE
 
 UNBOUNDED: Final = 1 << 43  # bytes, of a spool that is only read or emptied
 _NEWEST: Final = 1 << 62
 _READ_PARCELS: Final = 256
 _READ_BYTES: Final = 4 * 1024 * 1024
 _COPIES: Final = 10
-_SALT: Final = slice(16, 24)  # of a write-ahead log's header: changes whenever the log is begun anew
+_PIECE: Final = 4 * 1024 * 1024
+_HEAD: Final = 512 + 4 + PAGE + 4  # the journal's header, and its first page with number and checksum
 
 
 class CannotLook(Exception):
@@ -83,21 +88,30 @@ def looking(directory: Path) -> Generator[Look]:
 
 
 def _copy(path: Path, target: Path) -> None:
-    log, its_log = (each.with_name(each.name + "-wal") for each in (path, target))
     for _ in range(_COPIES):
-        before = _salt(log)
-        shutil.copyfile(path, target)
-        its_log.unlink(missing_ok=True)
-        if before is not None:
-            shutil.copyfile(log, its_log)
-        if _salt(log) == before:
+        heads = _heads(path)
+        with path.open("rb") as source, target.open("wb") as copy:
+            # given up as soon as it is in vain: then the next one has the whole time until the next commit
+            while _heads(path) == heads and (piece := source.read(_PIECE)):
+                copy.write(piece)
+        for suffix, head in zip(LOGS, heads, strict=True):
+            log, its = (each.with_name(each.name + suffix) for each in (path, target))
+            its.unlink(missing_ok=True)
+            if head:
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(log, its)
+        if _heads(path) == heads:
             return
     raise CannotLook(f"{path} changes faster than it can be copied: stop the agent first")
 
 
-def _salt(log: Path) -> bytes | None:
-    try:
-        with log.open("rb") as stream:
-            return stream.read(32)[_SALT]
-    except FileNotFoundError:
-        return None
+def _heads(path: Path) -> list[bytes]:
+    """The beginning of each log, empty when there is none."""
+    heads: list[bytes] = []
+    for suffix in LOGS:
+        try:
+            with path.with_name(path.name + suffix).open("rb") as log:
+                heads.append(log.read(_HEAD))
+        except FileNotFoundError:
+            heads.append(b"")
+    return heads

@@ -1,7 +1,7 @@
 """The room a spool leaves on its file system: a floor that stays free, and a ballast to give up when others fill it.
 
-A full file system takes no transaction, not even one that deletes: the log has to grow by it. The ballast is the room
-for that.
+A full file system takes no transaction, not even one that deletes, unless the journal has grown large enough before.
+The ballast is the room for that.
 """
 
 import errno
@@ -13,7 +13,7 @@ from typing import Final
 
 _FLOOR_PART: Final = 20
 _FLOOR_MOST: Final = 64 * 1024 * 1024
-_LOG: Final = 5 * 1024 * 1024  # bytes of a write-ahead log in ordinary use, as far as it is not there yet
+JOURNAL: Final = 1024 * 1024  # bytes of the rollback journal that stay, as far as they are not there yet
 _BALLAST: Final = 1024 * 1024
 NAME: Final = "ballast"
 
@@ -29,15 +29,15 @@ class Room:
     """Of the file system that holds the spool's file at `path`. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._log = path.with_name(path.name + "-wal")
+        self._journal = path.with_name(path.name + "-journal")
         self._ballast = path.with_name(NAME)
 
     def bytes(self) -> int:
         """How much the file may grow so that the floor stays free: 5 % of the file system, at most 64 MiB."""
         usage = shutil.disk_usage(self._ballast.parent)
         floor = min(usage.total // _FLOOR_PART, _FLOOR_MOST)
-        log = self._log.stat().st_size if self._log.exists() else 0
-        return max(0, usage.free - floor - max(0, min(_LOG, usage.total // 4) - log))
+        journal = self._journal.stat().st_size if self._journal.exists() else 0
+        return max(0, usage.free - floor - max(0, min(JOURNAL, usage.total // 4) - journal))
 
     @property
     def tight(self) -> bool:

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
+from agent.spool_pages import rows
 from agent.spool_rows import SELECT, insert_row, parcel_of
 from metering.parcel import Parcel
 
+LOGS: Final = ("-journal", "-wal")  # beside the file; a write-ahead log is of an older Wattline
 THINNED: Final = "thinned"
 THINNED_TO: Final = "thinned_to"
+_PARCEL_COLUMNS: Final = 6
+_META_COLUMNS: Final = 5
 _MISSES: Final = 4096  # rows in a row that cannot be read before salvage gives up on this side of a damage
 
 
@@ -43,14 +47,17 @@ def copy_legible(path: Path, new: sqlite3.Connection) -> Salvaged:
     old = sqlite3.connect(path, isolation_level=None)
     try:
         meta = _one(old, "SELECT epoch, dropped, readings FROM meta WHERE one = 1", ())
-        whole = meta is not None and all(isinstance(field, int) and field >= 0 for field in meta)
-        epoch, dropped, expected = meta if meta is not None and whole else (0, 0, 0)
+        meta = meta if _is_meta(meta) else _meta_of_pages(path)
+        epoch, dropped, expected = meta or (0, 0, None)
         parcels = readings = 0
         new.execute("BEGIN IMMEDIATE")
-        for parcel in _legible(old):
-            insert_row(new, parcel)
-            parcels, readings, epoch = parcels + 1, readings + parcel.readings, max(epoch, parcel.id.epoch)
-        lost = max(0, expected - readings) if whole else None
+        for source in (_legible(old), _legible_pages(path)):
+            for parcel in source:
+                if insert_row(new, parcel):
+                    parcels, readings, epoch = parcels + 1, readings + parcel.readings, max(epoch, parcel.id.epoch)
+            if readings == expected:
+                break
+        lost = None if expected is None else max(0, expected - readings)
         new.execute(
             "UPDATE meta SET epoch = ?, dropped = ?, parcels = ?, readings = ? WHERE one = 1",
             (epoch, dropped + (lost or 0), parcels, readings),
@@ -71,16 +78,18 @@ def finish_swap(path: Path) -> None:
     if path.exists():
         remove(new)
     elif new.exists():
-        wal, aside = (each.with_name(each.name + "-wal") for each in (path, aside_of(path)))
-        aside.unlink(missing_ok=True)
-        if wal.exists():
-            wal.replace(aside)
+        for suffix in LOGS:  # before the new file is there: they would be taken for its own
+            log, aside = (each.with_name(each.name + suffix) for each in (path, aside_of(path)))
+            aside.unlink(missing_ok=True)
+            if log.exists():
+                log.replace(aside)
         new.replace(path)
+        remove(new)
         sync_directory(path.parent)
 
 
 def remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", *LOGS, "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
@@ -119,3 +128,22 @@ def _legible(db: sqlite3.Connection) -> Iterator[Parcel]:
             if parcel is not None:
                 yield parcel
             key += step
+
+
+def _legible_pages(path: Path) -> Iterator[Parcel]:
+    """Every parcel that verifies, wherever it stands in the file."""
+    for row in rows(path):
+        parcel = parcel_of(row) if len(row) == _PARCEL_COLUMNS else None
+        if parcel is not None:
+            yield parcel
+
+
+def _meta_of_pages(path: Path) -> tuple[int, int, int] | None:
+    """Epoch, dropped and readings, when the file has but one row that can be the one that says them."""
+    found = {(row[1], row[2], row[4]) for row in rows(path) if len(row) == _META_COLUMNS and row[0] == 1}
+    meta = found.pop() if len(found) == 1 else None
+    return meta if _is_meta(meta) else None
+
+
+def _is_meta(meta: tuple[object, ...] | None) -> TypeGuard[tuple[int, int, int]]:
+    return meta is not None and all(isinstance(field, int) and field >= 0 for field in meta)

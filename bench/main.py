@@ -6,22 +6,13 @@ CPU time of a process that mostly sleeps grows when others push its code out of 
 """
 
 import argparse
-import compileall
 import json
 import os
-import select
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # -P and PYTHONSAFEPATH leave it out
@@ -30,16 +21,26 @@ from decode import decode_ns_per_value  # noqa: E402
 from figures import Run, Window, figures, table  # noqa: E402
 from libmodbus import cpu_us_per_read  # noqa: E402
 from probe import look  # noqa: E402
+from processes import (  # noqa: E402
+    GATEWAY,
+    SITE,
+    agent_settings,
+    as_installed,
+    broker,
+    folder_on_disk,
+    line_of,
+    say,
+    starter,
+    stop,
+)
 
 NS = 1_000_000_000
-SITE, GATEWAY = "bench", "gateway"
-_PATIENCE_S = 30
 
 
 def main() -> int:
     """Measure and print; 1 when a reading was lost."""
     args = _parser().parse_args()
-    _as_installed()
+    as_installed()
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(everywhere)})
     decode_ns = decode_ns_per_value()
@@ -69,38 +70,38 @@ def _parser() -> argparse.ArgumentParser:
 def measure(meters: int, args: argparse.Namespace) -> Run:
     """Run plant, broker, recorder and agent, and collect what they saw."""
     with ExitStack() as stack:
-        folder = stack.enter_context(_folder())
+        folder = stack.enter_context(folder_on_disk())
         stamps, record = folder / "stamps.json", folder / "record.json"
         log = stack.enter_context((folder / "log").open("w"))
-        start = _starter(stack, log)
+        start = starter(stack, log)
 
-        port = _broker(start, folder)
+        port = broker(start, folder).port
         plant = start([sys.executable, str(HERE / "plant.py"), str(meters), str(stamps)], core=0)
-        ports = json.loads(_line(plant))
+        ports = json.loads(line_of(plant))
         recorder = start([sys.executable, str(HERE / "recorder.py"), str(port), SITE, GATEWAY, str(record)], core=0)
-        _line(recorder)
+        line_of(recorder)
         settings = folder / "agent.yaml"
-        settings.write_text("".join(_settings(port, ports, folder)))
+        settings.write_text("".join(agent_settings(port, ports, folder)))
         started_ns = time.time_ns()
         agent = start([sys.executable, "-P", "-m", "wattline", "run", str(settings)], core=1)
-        if _line(recorder) != "first":
+        if line_of(recorder) != "first":
             raise SystemExit(f"no reading came; the agent said:\n{(folder / 'log').read_text()[-3000:]}")
-        _say(f"{meters} meters: warming up")
+        say(f"{meters} meters: warming up")
         time.sleep(args.warm_up)
-        _say(f"{meters} meters: measuring for {args.window:g} s")
+        say(f"{meters} meters: measuring for {args.window:g} s")
         online = _window(agent.pid, args.window)
         away = None
         if args.away:
-            _say(f"{meters} meters: centre away for {args.away:g} s")
+            say(f"{meters} meters: centre away for {args.away:g} s")
             recorder.send_signal(signal.SIGUSR1)
             away = _window(agent.pid, args.away)
             recorder.send_signal(signal.SIGUSR1)
         time.sleep(1)
-        if _stop(agent):
+        if stop(agent):
             raise SystemExit(f"the agent ended with {agent.returncode}:\n{(folder / 'log').read_text()[-3000:]}")
         time.sleep(1)
-        _stop(recorder)
-        _stop(plant)
+        stop(recorder)
+        stop(plant)
         seen = json.loads(record.read_text())
         return Run(
             meters=meters,
@@ -112,89 +113,6 @@ def measure(meters: int, args: argparse.Namespace) -> Run:
             readings=[tuple(reading) for reading in seen["readings"]],
             duplicates=seen["duplicates"],
         )
-
-
-def _as_installed() -> None:
-    """The environment of an installed agent: its unit's, and byte code on disk. Compiling leaves megabytes behind."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["MALLOC_ARENA_MAX"] = "1"  # as the agent's unit sets it
-    for package in ("wattline", "metering", "drivers", "agent"):
-        spec = find_spec(package)
-        assert spec is not None
-        for folder in spec.submodule_search_locations or ():
-            compileall.compile_dir(folder, quiet=1)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _folder() -> Generator[Path]:
-    """A folder on a real disk: nothing is ever written to a device from a file system in memory."""
-    build = HERE.parent / "build"
-    build.mkdir(exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix="bench-", dir=build))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
-
-
-def _starter(stack: ExitStack, log: IO[str]) -> Callable[..., subprocess.Popen[str]]:
-    cores = sorted(os.sched_getaffinity(0))
-
-    def start(command: list[str], *, core: int) -> subprocess.Popen[str]:
-        pin = ["taskset", "-c", str(cores[core % len(cores)])]
-        process = subprocess.Popen([*pin, *command], stdout=subprocess.PIPE, stderr=log, text=True)
-        assert process.stdout is not None
-        stack.callback(process.stdout.close)
-        stack.callback(process.wait)
-        stack.callback(process.kill)
-        return process
-
-    return start
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    """The next line the process prints; empty when it ends, or says nothing for too long."""
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], _PATIENCE_S)
-    return process.stdout.readline().strip() if readable else ""
-
-
-def _stop(process: subprocess.Popen[str]) -> int:
-    process.terminate()
-    return process.wait(_PATIENCE_S)
-
-
-def _broker(start: Callable[..., subprocess.Popen[str]], folder: Path) -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    conf = folder / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise SystemExit("mosquitto is missing: scripts/setup bench")
-    start([program, "-c", str(conf)], core=0)
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return port
-    raise SystemExit("mosquitto does not listen")
-
-
-def _settings(port: int, ports: list[int], folder: Path) -> Iterator[str]:
-    yield f'site: {SITE}\ngateway: {GATEWAY}\nbroker: {{url: "mqtt://127.0.0.1:{port}"}}\n'
-    yield f"spool: {{directory: {folder / 'spool'}}}\nprofiles: {HERE / 'profiles'}\nbuses:\n"
-    for number, meter in enumerate(ports):
-        yield f"  - name: bus-{number}\n    tcp: 127.0.0.1:{meter}\n    devices:\n"
-        yield f"      - {{name: meter-{number}, unit: 1, profile: bench-meter, every: 1s}}\n"
 
 
 def _window(pid: int, seconds: float) -> Window:

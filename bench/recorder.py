@@ -43,7 +43,7 @@ class Recorder:
 
     def committed(self) -> bytes:
         """The message that names all that was taken."""
-        return encode_committed(Committed(epochs={epoch: _ranges(seqs) for epoch, seqs in self._seqs.items()}))
+        return encode_committed(Committed(epochs={epoch: ranges(seqs) for epoch, seqs in self._seqs.items()}))
 
     def record(self) -> str:
         """JSON of everything."""
@@ -58,14 +58,15 @@ class Recorder:
         )
 
 
-def _ranges(seqs: set[int]) -> tuple[tuple[int, int], ...]:
-    ranges: list[tuple[int, int]] = []
+def ranges(seqs: set[int]) -> tuple[tuple[int, int], ...]:
+    """Closed ranges of consecutive numbers."""
+    found: list[tuple[int, int]] = []
     for seq in sorted(seqs):
-        if ranges and ranges[-1][1] == seq - 1:
-            ranges[-1] = (ranges[-1][0], seq)
+        if found and found[-1][1] == seq - 1:
+            found[-1] = (found[-1][0], seq)
         else:
-            ranges.append((seq, seq))
-    return tuple(ranges)
+            found.append((seq, seq))
+    return tuple(found)
 
 
 def _packet_bytes(topic: str, payload: bytes) -> int:

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from centre import api, web
+from centre.brokers import brokers_of, retire
 from centre.figures import Figures
 from centre.ingest import Ingest
 from centre.ledger import Ledger
@@ -18,16 +19,11 @@ from centre.points import Directory
 from centre.settings import Setup
 from centre.store.sqlite import SqliteStore
 from centre.until_stopped import UntilStopped
-from wattline.broker import Broker
-from wattline.broker_access import ConfiguredBroker
-from wattline.broker_settings import BrokerSettings
 from wattline.cancellation import end
-from wattline.clock import Clock, SystemClock
+from wattline.clock import SystemClock
 from wattline.events import EventLog
-from wattline.mqtt import PahoBroker
 from wattline.service import Notifier, Watchdog
 
-_RECEIVE_MAXIMUM: Final = 100
 _GOODBYE_S: Final = 2
 _WORK_WITHIN_S: Final = 60.0
 _STATUS_EVERY_S: Final = 10.0
@@ -37,35 +33,29 @@ class ListenError(Exception):
     """The address to listen on cannot be had; the message names it."""
 
 
-def broker_of(settings: BrokerSettings) -> ConfiguredBroker:
-    """The broker of the settings, with a session that outlives a restart of ours. Raises ConfigError for a secret."""
-    return ConfiguredBroker(
-        settings.access("wattline-centre"),
-        lambda address: PahoBroker(address, persistent=True, receive_maximum=_RECEIVE_MAXIMUM),
-    )
-
-
-async def run(setup: Setup, *, broker: Broker | None = None, clock: Clock | None = None) -> None:
+async def run(setup: Setup) -> None:
     """Serve until SIGTERM or SIGINT; raises StoreUnusable, ListenError or ConfigError when it cannot begin."""
-    log, clock = EventLog(), clock or SystemClock()
-    broker = broker or broker_of(setup.settings.broker)
+    log, clock = EventLog(), SystemClock()
+    brokers = brokers_of(setup.settings)
     notifier = Notifier()
     watchdog = Watchdog(notifier, clock, log)
     async with SqliteStore(setup.store) as store:
         directory = Directory(store, clock)
         figures = Figures(store=store, clock=clock, plants=setup.plants, factors=setup.factors, directory=directory)
         ingest = Ingest(
-            broker=broker,
+            broker=brokers[0],
+            more=brokers[1:],
             store=store,
             clock=clock,
             dead_letters=setup.store.parent / "dead-letters",
-            on_work=lambda: watchdog.promise("ingest", _WORK_WITHIN_S),
+            on_work=lambda worker: watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S),
         )
         ledger = Ledger(store=store, clock=clock, plants=setup.plants, directory=directory)
 
         def health() -> Mapping[str, object]:
             return {
                 "broker": "connected" if ingest.connected else "connecting",
+                "workers": f"{ingest.connected} of {len(brokers)} connected",
                 "refused_messages": ingest.counts.refused,
                 "refused_readings": ingest.counts.refused_readings,
             }
@@ -74,11 +64,13 @@ async def run(setup: Setup, *, broker: Broker | None = None, clock: Clock | None
         with _listening(setup.settings.host, setup.settings.port) as listener:
             stopped = _stop_signal()
             server = _Server(_server_config(UntilStopped(site, stopped)))
-            watchdog.promise("ingest", _WORK_WITHIN_S)
+            for worker in range(1, len(brokers) + 1):
+                watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S)
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(server.serve([listener]), name="http")
                 running = [
                     tasks.create_task(ingest.run(), name="ingest"),
+                    tasks.create_task(retire(setup.settings, clock), name="retire"),
                     tasks.create_task(ledger.run(), name="ledger"),
                     tasks.create_task(watchdog.run(), name="watchdog"),
                     tasks.create_task(_report(notifier, ingest), name="status"),

@@ -11,6 +11,7 @@ from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.zones import day_bounds, local_day
 from centre.carriers import Carrier
 from centre.day import MeterDay, Place, carrier_figures, load_curve, meter_figure, place_of
+from centre.doubts import doubts
 from centre.errors import BadQuestion, FigureError, UnknownSite
 from centre.gaps import windows
 from centre.live import gateway_state, live_view
@@ -181,6 +182,7 @@ class Figures:
             faulty=sum(sum(hour.faulty.values()) for hour in every),
             lost=sum(sum(hour.lost.values()) for hour in every),
             missing=sum(hour.missing for hour in every),
+            doubtful=doubts(devices),
             devices=tuple(devices),
         )
 

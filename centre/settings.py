@@ -102,12 +102,19 @@ class StoreSettings(_Strict):
     sqlite: Path
 
 
+class IngestSettings(_Strict):
+    """How parcels are taken in. More than one worker needs MQTT 5 (shared subscriptions)."""
+
+    workers: Annotated[int, Field(ge=1, le=8)] = 1
+
+
 class CentreSettings(FileSettings):
     """centre.yaml."""
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
     broker: BrokerSettings
     store: StoreSettings
+    ingest: IngestSettings = IngestSettings()
     factors: Path | None = None
     plants: Annotated[list[PlantSettings], Field(min_length=1)]
 
@@ -139,6 +146,8 @@ def load_setup(path: Path) -> Setup:
     except FactorTableError as err:
         raise ConfigError(str(err)) from err
     mistakes: list[ConfigError] = []
+    if settings.ingest.workers > 1 and settings.broker.protocol != "5":
+        mistakes.append(document.error(("ingest", "workers"), "several workers need `protocol: 5` of the broker"))
     known = regions(factors, GRID_METRIC)
     plants: list[Plant] = []
     for place, plant in enumerate(settings.plants):

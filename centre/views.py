@@ -211,6 +211,20 @@ class DeviceHours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Readings of a gateway whose times are in doubt, in hours between `from` and `to`.
+
+    `quality`: why, see metering.parcel.TimeQuality.
+    """
+
+    gateway: str
+    quality: str
+    readings: int
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
     """Readings of all devices in [from, to), by device and hour, and their sums; see centre.accounting.hours."""
 
@@ -223,6 +237,7 @@ class Hours:
     faulty: int
     lost: int
     missing: int
+    doubtful: tuple[Doubt, ...]
     devices: tuple[DeviceHours, ...]
 
 

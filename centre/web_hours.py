@@ -6,7 +6,7 @@ from typing import Final
 
 from centre.accounting.hours import HOUR_NS, DeviceHour
 from centre.plant import Plant
-from centre.views import DeviceHours, Hours
+from centre.views import DeviceHours, Doubt, Hours
 from centre.web_format import local
 from centre.web_i18n import Words
 
@@ -15,12 +15,13 @@ _MOST_LINES: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoursView:
-    """`whole`: nothing is missing. `lines` are (device, what is missing of it)."""
+    """`whole`: nothing is missing. `lines` are (device, what is missing of it), `doubts` (gateway, doubtful times)."""
 
     whole: bool
     summary: str
     lines: tuple[tuple[str, str], ...]
     more: str
+    doubts: tuple[tuple[str, str], ...]
 
 
 def hours_view(plant: Plant, found: Hours, words: Words) -> HoursView:
@@ -40,6 +41,15 @@ def hours_view(plant: Plant, found: Hours, words: Words) -> HoursView:
         summary=summary,
         lines=tuple((device.device, _line(device, plant, words)) for device, _ in ill[:_MOST_LINES]),
         more=words("hours.more", count=left) if left > 0 else "",
+        doubts=tuple((doubt.gateway, _doubt(doubt, plant, words)) for doubt in found.doubtful),
+    )
+
+
+def _doubt(doubt: Doubt, plant: Plant, words: Words) -> str:
+    """`3,600 readings, 10:00 to 12:00: nobody kept the gateway's clock right`."""
+    why = words.get(f"hours.doubt.{doubt.quality}", doubt.quality)
+    return words(
+        "hours.doubtful", count=f"{doubt.readings:,}", span=_span(doubt.from_ns, doubt.to_ns, plant, words), why=why
     )
 
 
@@ -62,7 +72,8 @@ def _spans(device: DeviceHours, plant: Plant, words: Words) -> tuple[str, ...]:
     gone = [hour.start_ns for hour in device.hours if hour.missing or hour.lost]
     starts = [gone[0], *(later for earlier, later in pairwise(gone) if later - earlier > HOUR_NS)]
     ends = [*(earlier for earlier, later in pairwise(gone) if later - earlier > HOUR_NS), gone[-1]]
-    return tuple(
-        words("hours.span", start=f"{local(start, plant.zone):%H:%M}", end=f"{local(end + HOUR_NS, plant.zone):%H:%M}")
-        for start, end in zip(starts, ends, strict=True)
-    )
+    return tuple(_span(start, end + HOUR_NS, plant, words) for start, end in zip(starts, ends, strict=True))
+
+
+def _span(start: int, end: int, plant: Plant, words: Words) -> str:
+    return words("hours.span", start=f"{local(start, plant.zone):%H:%M}", end=f"{local(end, plant.zone):%H:%M}")

@@ -1,10 +1,10 @@
 """Parcel: sweeps sealed for sending. Encoded once: the bytes on disk are the bytes on the wire."""
 
-import gzip
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from metering.lineprotocol import decode_sweeps, encode_sweep, parse_line
@@ -13,7 +13,11 @@ from metering.sweep import Sweep
 VERSION: Final = 1
 MEASUREMENT: Final = "wattline_parcel"
 MAX_TEXT: Final = 32 * 1024 * 1024
-_LEVEL: Final = 1  # level 6 saves 10 % of bytes for 3x the CPU
+# level and strategy of zlib: 230 and 800 ns a reading of 40 noisy float32, which come to 8.2 and 5.3 bytes each;
+# digits that are noise are better left alone than matched with others
+_QUICK: Final = (1, zlib.Z_DEFAULT_STRATEGY)
+_THOROUGH: Final = (7, zlib.Z_FILTERED)
+_GZIP: Final = 31  # zlib's word for a gzip header around it; without a time, so the same sweeps are the same bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -78,14 +82,19 @@ def seal(
     dropped: int,
     thinned: int = 0,
     time_quality: TimeQuality = TimeQuality.GOOD,
+    quick: bool = False,
 ) -> Parcel:
-    """Encode a non-empty batch of sweeps as gzipped line protocol, the parcel's own line last."""
+    """Encode a non-empty batch of sweeps as gzipped line protocol, the parcel's own line last.
+
+    The sweeps of a device stand together, in the order given: what resembles each other is near, and packs 6 % smaller.
+    `quick` saves CPU, for a parcel that will hardly lie on a disk.
+    """
     tags = f",site={site},gateway={gateway}"
     first_at = min(sweep.taken_at for sweep in sweeps)
     last_at = max(sweep.taken_at for sweep in sweeps)
     readings = sum(len(sweep.values) for sweep in sweeps)
     faults = sum(len(sweep.faults) for sweep in sweeps)
-    lines = [line for sweep in sweeps for line in encode_sweep(sweep, tags)]
+    lines = [line for sweep in sorted(sweeps, key=attrgetter("device")) for line in encode_sweep(sweep, tags)]
     more = f",thinned={thinned}i" if thinned else ""
     if time_quality is not TimeQuality.GOOD:
         more += f',time_quality="{time_quality}"'
@@ -93,14 +102,16 @@ def seal(
         f"{MEASUREMENT}{tags} version={VERSION}i,epoch={parcel_id.epoch}i,seq={parcel_id.seq}i,sweeps={len(sweeps)}i,"
         f"readings={readings}i,faults={faults}i,dropped={dropped}i{more} {last_at}\n"
     )
-    body = gzip.compress("\n".join(lines).encode(), _LEVEL, mtime=0)
+    level, strategy = _QUICK if quick else _THOROUGH
+    pack = zlib.compressobj(level, wbits=_GZIP, strategy=strategy)
+    body = pack.compress("\n".join(lines).encode()) + pack.flush()
     return Parcel(id=parcel_id, first_at=first_at, last_at=last_at, readings=readings, body=body)
 
 
 def open_parcel(body: bytes) -> Received:
     """Decode a parcel's bytes; raises ParcelError. Never expands to more than MAX_TEXT bytes."""
     try:
-        inflate = zlib.decompressobj(wbits=31)
+        inflate = zlib.decompressobj(wbits=_GZIP)
         raw = inflate.decompress(body, MAX_TEXT)
         if inflate.unconsumed_tail or not inflate.eof:
             raise ParcelError("truncated, or larger than a parcel may be")

@@ -41,6 +41,8 @@ class Topics:
 
 
 ALL_READINGS: Final = f"{ROOT}/+/+/readings"
+SHARED_READINGS: Final = f"$share/wattline/{ALL_READINGS}"
+"""MQTT 5: each parcel goes to one of those who subscribed so, by the broker's choice."""
 ALL_STATUS: Final = f"{ROOT}/+/+/status"
 
 

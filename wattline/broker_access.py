@@ -73,7 +73,7 @@ class ConfiguredBroker:
 
     def __init__(self, access: BrokerAccess, make: Callable[[Address], Broker] = PahoBroker) -> None:
         """Raises ConfigError when the secret cannot be read now: a wrong setting shows at the start."""
-        self._access, self._make = access, make
+        self.access, self._make = access, make
         self._good = 0
         access.addresses()
 
@@ -85,7 +85,7 @@ class ConfiguredBroker:
 
     async def _enter(self, stack: AsyncExitStack, will: Will | None) -> Connection:
         try:
-            addresses = self._access.addresses()
+            addresses = self.access.addresses()
         except ConfigError as err:
             raise BrokerRefused(str(err)) from err
         errors: list[BrokerError] = []

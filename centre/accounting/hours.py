@@ -24,11 +24,13 @@ LATE_NS: Final = 60 * NS
 class Tally:
     """Of one device and hour, as stored; each reading counts once, however often it came.
 
-    `points` are faults of single points, `sweeps` those that stand for all points of the device, by reason.
+    `doubtful` of the received ones came in parcels whose times are in doubt, by metering.parcel.TimeQuality. `points`
+    are faults of single points, `sweeps` those that stand for all points of the device, by reason.
     """
 
     received: int = 0
     late: int = 0
+    doubtful: Mapping[str, int] = field(default_factory=dict[str, int])
     points: Mapping[str, int] = field(default_factory=dict[str, int])
     sweeps: Mapping[str, int] = field(default_factory=dict[str, int])
 
@@ -55,7 +57,8 @@ class Window:
 class DeviceHour:
     """One line of the ledger: expected = received + faulty + lost + missing, unless more came than was expected.
 
-    `late` of the received ones came more than a minute after they were read; `suspect` ones were not believed.
+    `late` of the received ones came more than a minute after they were read; `suspect` ones were not believed; the
+    times of `doubtful` ones are in doubt, by metering.parcel.TimeQuality.
     """
 
     start_ns: int
@@ -63,6 +66,7 @@ class DeviceHour:
     received: int
     late: int
     suspect: int
+    doubtful: Mapping[str, int]
     faulty: Mapping[str, int]
     lost: Mapping[str, int]
     missing: int
@@ -94,6 +98,7 @@ def device_hours(
                 received=tally.received,
                 late=tally.late,
                 suspect=tally.points.get(Fault.SUSPECT, 0),
+                doubtful=tally.doubtful,
                 faulty=faulty[at],
                 lost=lost,
                 missing=missing - sum(lost.values()),

@@ -2,12 +2,11 @@
 
 import asyncio
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -25,12 +24,12 @@ from centre.store.sqlite import SqliteStore
 from metering.parcel import Received
 from metering.status import Status
 from metering.sweep import Sweep
-from metering.topics import decode_committed
+from metering.topics import Topics, decode_committed
 from support import ingest_victim
-from support.ingest_rig import TOPICS, Rig, body, play
+from support.ingest_rig import TOPICS, FailingStore, Rig, body, play
 from support.mosquitto import Mosquitto
 from support.store_contract import EVER, POWER, PRESS, T0, status, sweep
-from wattline.broker import Connection, Message, Will
+from wattline.broker import BrokerLost, BrokerUnreachable, Connection, Message, Will
 from wattline.cancellation import end
 from wattline.clock import NS, SystemClock
 from wattline.events import EventLog, capture_events
@@ -55,14 +54,14 @@ async def until(true: Callable[[], bool]) -> None:
 async def ingesting(ingest: Ingest) -> AsyncGenerator[None]:
     running = asyncio.create_task(ingest.run())
     try:
-        await until(lambda: ingest.connected or running.done())
+        await until(lambda: bool(ingest.connected) or running.done())
         yield
     finally:
         await end([running])
 
 
 @asynccontextmanager
-async def gateway(port: int, folder: Path) -> AsyncGenerator[Spool]:
+async def gateway(port: int, folder: Path, name: str = "press-shop") -> AsyncGenerator[Spool]:
     """An agent's spool and publisher that sends again after 1 s what the store has not confirmed."""
 
     def say(state: object) -> Status:
@@ -70,11 +69,11 @@ async def gateway(port: int, folder: Path) -> AsyncGenerator[Spool]:
 
     clock, log = SystemClock(), EventLog()
     disk = SqliteDisk(folder, budget=64 * 1024 * 1024)
-    async with Spool(site="works", gateway="press-shop", disk=disk, clock=clock, events=log) as spool:
+    async with Spool(site="works", gateway=name, disk=disk, clock=clock, events=log) as spool:
         publisher = Publisher(
             spool=spool,
-            broker=client(port, "gateway"),
-            topics=TOPICS,
+            broker=client(port, f"gateway-{name}"),
+            topics=Topics("works", name),
             clock=clock,
             events=log,
             random=Random(1),
@@ -89,15 +88,15 @@ async def gateway(port: int, folder: Path) -> AsyncGenerator[Spool]:
             await end(work)
 
 
-def acquire(spool: Spool, count: int) -> None:
+def acquire(spool: Spool, count: int, meter: str = "incomer") -> None:
     """Parcels of one reading each, whose value is their second."""
     for second in range(1, count + 1):
-        spool.append(sweep(second, {"power_active_total": float(second)}))
+        spool.append(sweep(second, {"power_active_total": float(second)}, device=meter))
         spool.seal()
 
 
-async def stored(store: SqliteStore) -> list[tuple[float, float]]:
-    found = await store.read(POWER, 0, EVER, limit=100_000)
+async def stored(store: SqliteStore, meter: str = "incomer") -> list[tuple[float, float]]:
+    found = await store.read(POWER._replace(device=meter), 0, EVER, limit=100_000)
     return [((reading.at - T0) / NS, float(reading.value)) for reading in found]
 
 
@@ -155,6 +154,77 @@ def test_row_45_an_ingest_killed_between_write_and_acknowledgement_leaves_every_
         asyncio.run(main(mosquitto.port))
     assert "broker.connected" in [event["event"] for event in events]
     assert [event for event in events if event["level"] in {"error", "critical"}] == []
+
+
+class Doomed:
+    """A worker's broker: its connections stand still when `stuck`, and end when `cut`; none is made when `gone`."""
+
+    def __init__(self, port: int, worker: int, session_s: int) -> None:
+        address = Address(host="127.0.0.1", port=port, client_id=f"centre-{worker}")
+        self._broker = PahoBroker(address, persistent=True, session_expiry_s=session_s, receive_maximum=20)
+        self.stuck = self.gone = False
+        self.taken = 0
+        self.cut = asyncio.Event()
+
+    @asynccontextmanager
+    async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
+        if self.gone:
+            raise BrokerUnreachable("the worker's host is no more")
+        async with self._broker.connect(will=will) as connection:
+            self.subscribe, self.publish, self._messages = connection.subscribe, connection.publish, connection.messages
+            yield self
+
+    async def messages(self) -> AsyncIterator[Message]:
+        async for message in self._messages():
+            self.taken += 1
+            if self.stuck:
+                await self.cut.wait()
+                raise BrokerLost("cut")
+            yield message
+
+
+@mosquitto_here
+@pytest.mark.parametrize("back", [True, False], ids=["comes-back", "session-expires"])
+def test_one_of_two_workers_is_killed_and_nothing_is_lost_or_doubled(tmp_path: Path, back: bool) -> None:
+    shops, half = ("press-shop", "paint-shop", "utilities"), 25
+
+    async def main(port: int) -> None:
+        workers = [Doomed(port, worker, 300 if back else 1) for worker in (1, 2)]
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(SqliteStore(tmp_path / "centre.db"))
+            dead = tmp_path / "dead"
+            ingest = Ingest(
+                broker=workers[0], more=workers[1:], store=store, clock=SystemClock(), dead_letters=dead, linger_s=0.0
+            )
+            await stack.enter_async_context(ingesting(ingest))
+            await until(lambda: ingest.connected == 2)
+            spools = {shop: await stack.enter_async_context(gateway(port, tmp_path / shop, shop)) for shop in shops}
+            for shop, spool in spools.items():
+                acquire(spool, half, shop)
+            await until(lambda: min(worker.taken for worker in workers) >= 5)  # both have their share
+            workers[1].stuck = True
+            for second in range(half + 1, 2 * half + 1):
+                for shop, spool in spools.items():
+                    spool.append(sweep(second, {"power_active_total": float(second)}, device=shop))
+                    spool.seal()
+            workers[1].gone = not back
+            workers[1].cut.set()
+            if back:
+                await until(lambda: ingest.connected == 1)
+                workers[1].stuck = False
+            await until(lambda: all(spool.stats().parcels_pending == 0 for spool in spools.values()))
+            for shop in shops:
+                assert await stored(store, shop) == [(float(n), float(n)) for n in range(1, 2 * half + 1)]
+            for row in await store.gateways():
+                assert (gaps_of(row), row.dropped) == ((), 0)
+                assert row.committed.watermark(row.stretches[0].epoch) == 2 * half
+            assert (await store.totals()).readings == 3 * 2 * half
+            assert ingest.connected == (2 if back else 1)
+
+    with capture_events() as events, Mosquitto(tmp_path, ["max_queued_messages 0"]) as mosquitto:
+        asyncio.run(main(mosquitto.port))
+    assert [event["event"] for event in events if event["level"] in {"error", "critical"}] == []
+    assert [event["worker"] for event in events if event["event"] == "broker.lost" and "worker" in event] == [2]
 
 
 class Counted:
@@ -221,10 +291,10 @@ def test_row_46_a_burst_waits_in_the_broker_and_nothing_of_it_is_dropped(tmp_pat
 
 def test_row_47_a_store_that_is_full_for_hours_is_tried_for_ever_at_growing_times_and_told_once(tmp_path: Path) -> None:
     async def check(rig: Rig) -> None:
-        assert isinstance(rig.store, SqliteStore)
+        assert isinstance(rig.store, FailingStore)
         rig.deliver(body(1))
         await rig.sleep(5)
-        writing: sqlite3.Connection = rig.store._writing
+        writing = rig.store.writing
         attempts: list[str] = []
         writing.set_trace_callback(lambda text: attempts.append(text) if text.startswith("BEGIN") else None)
         (pages,) = writing.execute("PRAGMA page_count").fetchone()

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -36,36 +37,53 @@ class Mutant:
         made: dict[str, Any] = {}
         code = compile(source.replace(self.old, self.new), f"<mutant {self.name}>", "exec")
         exec(code, vars(module), made)
-        setattr(owner, leaf, made[leaf])
+        owners = [owner] if parents else _holders(leaf, before)
+        for each in owners:
+            setattr(each, leaf, made[leaf])
         try:
             yield
         finally:
-            setattr(owner, leaf, before)
+            for each in owners:
+                setattr(each, leaf, before)
 
 
-_EPOCH = "max(self._stored.epoch + 1, min(self._clock.now_ns() // NS, _LATEST_EPOCH))"
-_COMMITS = "await self._commit_now()\n    while"
+def _holders(name: str, function: object) -> list[Any]:
+    """The modules that have it under its name: its own, and those that import it."""
+    return [module for module in list(sys.modules.values()) if vars(module).get(name) is function]
+
+
+_EPOCH = "max(self._state.stored.epoch + 1, min(self._clock.now_ns() // NS, _LATEST_EPOCH))"
+_COMMITS = "await self._stock.commit()\n    while self._stock.ram and self.durable:"
 _SENT_AGAIN = "sent.again_at = now + wait"
+_WRITES = "return await self.patience.insist(partial(self.store.write, parcels, received_at=now))"
+_WRITES_OR_NOT = """
+            try:
+                return await self.store.write(parcels, received_at=now)
+            except Exception:
+                return Written(parcels=0, redelivered=0, readings=0, ignored=0, faults=0)
+"""
 
 MUTANTS = (
-    Mutant("release by PUBACK", "agent.publisher:Publisher._publish", 'if self._release == "puback":', "if True:"),
-    Mutant("epoch never rises", "agent.spool:Spool.__aenter__", _EPOCH, "1767225600"),
+    Mutant("release by PUBACK", "agent.session:Session._publish", 'if self._release == "puback":', "if True:"),
+    Mutant("epoch never rises", "agent.spool_stock:Stock.open", _EPOCH, "1767225600"),
     Mutant("seq reused", "agent.spool:Spool.seal", "self._seq += 1", "self._seq += self._seq < 50"),
-    Mutant("stop without commit", "agent.spool:Spool.__aexit__", _COMMITS, "pass\n    if"),
-    Mutant("commit late", "agent.spool:Spool._commit_due", "oldest + self._commit_interval_s", "oldest + 300.0"),
+    Mutant("stop without commit", "agent.spool:Spool.__aexit__", _COMMITS, "while False:"),
+    Mutant(
+        "commit late", "agent.spool:Spool._commit_due", "min(waiting) + self._commit_interval_s", "min(waiting) + 300.0"
+    ),
     Mutant(
         "RAM forgotten on failure",
-        "agent.spool:Spool._commit_now",
-        "self._disk_failed(err)",
-        "self._disk_failed(err); self._ram = Ram()",
+        "agent.spool_stock:Stock.commit",
+        "self._state.failed(err)",
+        "self._state.failed(err); self.ram = Ram()",
     ),
-    Mutant("release lost in commit", "agent.spool:Spool.release", " or parcel_id in self._committing", ""),
-    Mutant("releases never deleted", "agent.spool:Spool._commit_now", "delete=delete", "delete=()"),
+    Mutant("release lost in commit", "agent.spool_stock:Stock.release", " or parcel_id in self._committing", ""),
+    Mutant("releases never deleted", "agent.spool_stock:Stock.commit", "delete=delete", "delete=()"),
     Mutant(
         "generation not raised",
-        "agent.spool:Spool._heed",
-        "self._retry_at = None\n        self.generation += 1",
-        "self._retry_at = None",
+        "agent.spool_state:DiskState.heed",
+        "self.retry_at = None\n        self.generation += 1",
+        "self.retry_at = None",
     ),
     Mutant(
         "cancellation swallowed",
@@ -115,17 +133,29 @@ MUTANTS = (
         ".fields(sweep.values)",
         ".fields(sweep.values).split(',')[0]",
     ),
-    Mutant("store does not commit", "centre.store.writing:Writer._transaction", '"COMMIT"', '"ROLLBACK"'),
+    Mutant(
+        "gaps are never settled",
+        "centre.store.statuses:Statuses.write_status",
+        'if status.counters.get("parcels_pending") == 0:',
+        "if False:",
+    ),
+    # what is acknowledged and not stored is lost only to an agent with `commit: puback`; the others send it again, so
+    # that this one is seen by nothing but the oracle of acknowledgements
+    Mutant("store keeps what fails", "centre.keeping:Keeper._store", _WRITES, _WRITES_OR_NOT),
+    Mutant(
+        "spins while the window is full", "agent.outbox:Outbox.next_at", "if self._places() else []", "if True else []"
+    ),
+    Mutant("store does not commit", "centre.store.rows:Rows._transaction", '"COMMIT"', '"ROLLBACK"'),
     Mutant(
         "numbers without readings",
-        "centre.store.writing:Writer._insert",
+        "centre.store.rows:Rows._insert",
         "rows).rowcount if rows",
         "rows[:1]).rowcount if rows",
     ),
     Mutant(
-        "store keeps what fails",
-        "centre.ingest:Ingest._insist",
-        "await self._sleep(backoff)",
-        "return await self.store.committed()",
+        "a copy counts anew",
+        "centre.store.arriving:Arriving._add_sweeps",
+        "INSERT OR IGNORE INTO raw",
+        "INSERT OR REPLACE INTO raw",
     ),
 )

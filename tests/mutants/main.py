@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mutants.catalogue import MUTANTS, Mutant
 
-from support.sim_world import run_seed
+from support.sim_run import run_seed
 
 
 def catch(mutant: Mutant, seeds: int) -> tuple[int, str] | None:
@@ -29,7 +29,7 @@ def catch(mutant: Mutant, seeds: int) -> tuple[int, str] | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/mutants", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=40, help="seeds to try on each (default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=60, help="seeds to try on each (default %(default)s)")
     parser.add_argument("--only", default="", help="mutants whose name holds this")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     arguments = parser.parse_args()

@@ -7,6 +7,7 @@ what was read: a value in the store that was never told, twice, or missing betwe
 import socketserver
 import struct
 import threading
+import time
 from collections import defaultdict
 from types import TracebackType
 from typing import Self
@@ -17,12 +18,15 @@ class CountingMeters:
 
     def __init__(self) -> None:
         self.told: defaultdict[int, int] = defaultdict(int)
+        self.told_at: defaultdict[int, list[float]] = defaultdict(list)
+        """Monotonic seconds of each unit's replies, in order."""
         meters = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 while len(request := self.rfile.read(12)) == 12:
                     transaction, _, _, unit, function, _, count = struct.unpack(">HHHBBHH", request)
+                    meters.told_at[unit].append(time.monotonic())
                     meters.told[unit] += 1
                     registers = struct.pack(">f", float(meters.told[unit])) * (count // 2)
                     pdu = bytes([unit, function, 2 * count]) + registers

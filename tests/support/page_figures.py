@@ -10,6 +10,7 @@ from centre.accounting.factors import FactorRow
 from centre.accounting.hours import DeviceHour
 from centre.accounting.registers import Flag
 from centre.carriers import CARRIERS, Carrier, Flow
+from centre.doubts import doubts
 from centre.errors import FigureError
 from centre.gaps import Gap
 from centre.plant import Meter, Node, Plant
@@ -238,6 +239,7 @@ class HandMade:
             faulty=0,
             lost=sum(sum(hour.lost.values()) for hour in every),
             missing=sum(hour.missing for hour in every),
+            doubtful=doubts(devices),
             devices=devices,
         )
 

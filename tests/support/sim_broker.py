@@ -5,37 +5,13 @@ come again after a reconnect, the retained message comes at subscription, the wi
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
-from wattline.broker import BrokerLost, BrokerUnreachable, Connection, Message, PublishRefused, Will
-
-QUEUE = 1000  # max_queued_messages of mosquitto
-
-
-@dataclass
-class _Delivery:
-    topic: str
-    payload: bytes
-    retain: bool
-
-
-@dataclass
-class _Session:
-    persistent: bool
-    filters: list[str] = field(default_factory=list)
-    waiting: deque[_Delivery] = field(default_factory=deque)
-    unacked: list[_Delivery] = field(default_factory=list)
-
-
-def matches(topic_filter: str, topic: str) -> bool:
-    wanted, parts = topic_filter.split("/"), topic.split("/")
-    if wanted[-1] == "#":
-        return parts[: len(wanted) - 1] == wanted[:-1]
-    return len(wanted) == len(parts) and all(w in ("+", p) for w, p in zip(wanted, parts, strict=True))
+from support.sim_orders import FREE, Port
+from support.sim_session import Delivery, Session, matches
+from wattline.broker import BrokerError, BrokerLost, BrokerUnreachable, Connection, Message, PublishRefused, Will
 
 
 class SimBroker:
@@ -43,6 +19,7 @@ class SimBroker:
 
     def __init__(self, *, delay_s: float = 0.02) -> None:
         self.up = True
+        self.door: Callable[[str], BrokerError | None] = lambda client_id: None  # what a client meets at it
         self.delay_s = delay_s
         self.refuse: Callable[[str], Exception | None] = lambda topic: None
         self.swallow: Callable[[str], bool] = lambda topic: False  # acknowledged, delivered to nobody
@@ -50,12 +27,17 @@ class SimBroker:
         self.ack_after_s: Callable[[str], float] = lambda topic: 0.0  # beyond delay_s; infinite: it never comes
         self.late_s: Callable[[str], float] = lambda topic: 0.0  # between acknowledging and handing on
         self.copies: Callable[[str], int] = lambda topic: 1
+        self.witness: Callable[[str, bytes], None] = lambda topic, payload: None  # of what clients begin to publish
+        self.on_route: Callable[[str, bytes], None] = lambda topic, payload: None
+        self.on_ack: Callable[[str, bytes], None] = lambda topic, payload: None
+        self.ports: Mapping[str, Port] = {}  # by client id and `connect`, `publish` or `ack`
         self.retained: dict[str, bytes] = {}
         self.published: list[tuple[str, bytes]] = []
         self.keep_published = True
         self.connections_made = 0
-        self._sessions: dict[str, _Session] = {}
+        self.sessions: dict[str, Session] = {}
         self._connected: dict[str, _SimConnection] = {}
+        self._turn = 0
 
     def client(self, client_id: str, *, persistent: bool = False) -> "SimClient":
         return SimClient(self, client_id, persistent)
@@ -66,11 +48,16 @@ class SimBroker:
         for client_id in list(self._connected):
             self.drop(client_id)
         if forget:
-            self._sessions.clear()
+            self.sessions.clear()
             self.retained.clear()
 
     def come_up(self) -> None:
         self.up = True
+
+    def expire(self, client_id: str) -> None:
+        """A client that is away is forgotten, with what waited for it."""
+        assert client_id not in self._connected
+        del self.sessions[client_id]
 
     def drop(self, client_id: str) -> None:
         """The connection of one client ends; its will is published."""
@@ -103,41 +90,55 @@ class SimBroker:
                 self.route(topic, payload, retain=retain)
 
     def route(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        self.on_route(topic, payload)
         if self.keep_published:
             self.published.append((topic, payload))
         if retain:
             self.retained[topic] = payload
-        for client_id, session in self._sessions.items():
-            if any(matches(topic_filter, topic) for topic_filter in session.filters):
-                if len(session.waiting) < QUEUE:
-                    session.waiting.append(_Delivery(topic, payload, False))
-                if client_id in self._connected:
-                    self._connected[client_id].arrived.set()
+        for client_id in self._takers(topic):
+            self.sessions[client_id].put(Delivery(topic, payload, False))
+            if client_id in self._connected:
+                self._connected[client_id].arrived.set()
 
-    def _enter(self, client_id: str, persistent: bool, will: Will | None) -> "_SimConnection":
+    def _takers(self, topic: str) -> list[str]:
+        """Every session with a plain subscription, and of those that share one each in its turn, absent or not."""
+        takers = [name for name, session in self.sessions.items() if session.takes(topic)]
+        sharing = [name for name, session in self.sessions.items() if session.shares(topic)]
+        if sharing:
+            self._turn += 1
+            takers.append(sharing[self._turn % len(sharing)])
+        return takers
+
+    def port(self, client_id: str, name: str) -> Port:
+        return self.ports.get(f"{client_id} {name}", FREE)
+
+    def enter(self, client_id: str, persistent: bool, will: Will | None) -> "_SimConnection":
         if not self.up:
             raise BrokerUnreachable("sim: connection refused")
+        refusal = self.door(client_id)
+        if refusal is not None:
+            raise refusal
         self.drop(client_id)
-        session = self._sessions.get(client_id)
+        session = self.sessions.get(client_id)
         if session is None or not persistent or not session.persistent:
-            session = self._sessions[client_id] = _Session(persistent)
-        session.waiting.extendleft(reversed(session.unacked))
-        session.unacked.clear()
+            session = self.sessions[client_id] = Session(persistent)
+        session.begin_again()
         self.connections_made += 1
-        connection = self._connected[client_id] = _SimConnection(self, session, will)
+        connection = self._connected[client_id] = _SimConnection(self, client_id, session, will)
         return connection
 
-    def _leave(self, client_id: str, connection: "_SimConnection") -> None:
+    def leave(self, client_id: str, connection: "_SimConnection") -> None:
         if self._connected.get(client_id) is connection:
             del self._connected[client_id]
         connection.end()
-        if not connection.session.persistent and self._sessions.get(client_id) is connection.session:
-            del self._sessions[client_id]
+        if not connection.session.persistent and self.sessions.get(client_id) is connection.session:
+            del self.sessions[client_id]
 
 
 class _SimConnection:
-    def __init__(self, broker: SimBroker, session: _Session, will: Will | None) -> None:
+    def __init__(self, broker: SimBroker, client_id: str, session: Session, will: Will | None) -> None:
         self.session, self.will = session, will
+        self._client_id = client_id
         self.arrived = asyncio.Event()
         self.frozen = False
         self._broker = broker
@@ -156,6 +157,18 @@ class _SimConnection:
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self._check()
+        self._broker.witness(topic, payload)
+
+        async def work() -> None:
+            await self._publish(topic, payload, retain)
+
+        await self._broker.port(self._client_id, "publish").call(work, self._fail)
+
+    def _fail(self) -> BrokerLost:
+        self._broker.drop(self._client_id)
+        return BrokerLost("sim: the connection ended")
+
+    async def _publish(self, topic: str, payload: bytes, retain: bool) -> None:
         self._order += 1e-9  # a loop wakes those of one instant in any order, a connection keeps it
         await asyncio.sleep(self._broker.delay_s / 2 + self._order)
         while self._broker.mute:
@@ -179,10 +192,11 @@ class _SimConnection:
 
     async def subscribe(self, topic_filter: str) -> None:
         await self._alive()
-        self.session.filters.append(topic_filter)
+        if topic_filter not in self.session.filters:
+            self.session.filters.append(topic_filter)
         for topic, payload in self._broker.retained.items():
             if matches(topic_filter, topic):
-                self.session.waiting.append(_Delivery(topic, payload, True))
+                self.session.waiting.append(Delivery(topic, payload, True))
         self.arrived.set()
 
     async def messages(self) -> AsyncIterator[Message]:
@@ -197,10 +211,14 @@ class _SimConnection:
             self.arrived.clear()
             await self.arrived.wait()
 
-    def _acker(self, delivery: _Delivery) -> Callable[[], None]:
+    def _acker(self, delivery: Delivery) -> Callable[[], None]:
         def ack() -> None:
-            if not self._ended and not self.frozen:
+            self._broker.on_ack(delivery.topic, delivery.payload)
+            order = self._broker.port(self._client_id, "ack").next()
+            if not self._ended and not self.frozen and order not in ("fail before", "die before"):
                 self.session.unacked[:] = [other for other in self.session.unacked if other is not delivery]
+            if order is not None:
+                self._fail()
 
         return ack
 
@@ -214,13 +232,21 @@ class SimClient:
     @asynccontextmanager
     async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
         await asyncio.sleep(self._broker.delay_s)
-        connection = self._broker._enter(self.client_id, self._persistent, will)
+
+        async def enter() -> _SimConnection:
+            return self._broker.enter(self.client_id, self._persistent, will)
+
+        def fail() -> BrokerUnreachable:
+            self._broker.drop(self.client_id)
+            return BrokerUnreachable("sim: no reply to the greeting")
+
+        connection = await self._broker.port(self.client_id, "connect").call(enter, fail)
         try:
             yield connection
         except BaseException:
             self._broker.drop(self.client_id)
             raise
-        self._broker._leave(self.client_id, connection)
+        self._broker.leave(self.client_id, connection)
 
 
 def not_authorised(topic: str) -> PublishRefused:

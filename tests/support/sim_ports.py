@@ -1,9 +1,11 @@
 """The ports of a simulated run that fail on order: the link to the meters, the spool's disk, the store."""
 
 import asyncio
-import shutil
+import sqlite3
 import struct
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -14,7 +16,8 @@ from centre.store.sqlite import SqliteStore
 from drivers.base import DeviceSilent
 from metering.faults import Fault
 from metering.parcel import Received
-from support.sim_ledger import Ledger, frequency_of, serials_in
+from support.sim_ledger import ENERGY, Ledger, frequency_of, serials_in
+from support.sim_orders import Port
 from support.sim_schedule import Weather
 from wattline.clock import Clock
 
@@ -25,8 +28,9 @@ FULL: Final = 2
 class FaultyLink:
     """A Modbus link whose meters answer with the next serial number of the ledger, or not at all."""
 
-    def __init__(self, bus: str, clock: Clock, ledger: Ledger, weather: Weather, chance: Random) -> None:
+    def __init__(self, bus: str, clock: Clock, ledger: Ledger, weather: Weather, chance: Random, port: Port) -> None:
         self._bus, self._clock, self._ledger, self._weather, self._chance = bus, clock, ledger, weather, chance
+        self._port = port
         self.dead = False
 
     async def open(self) -> None: ...
@@ -40,6 +44,11 @@ class FaultyLink:
         if severe is not None and self._chance.random() < severe:
             await asyncio.sleep(1.0)
             raise DeviceSilent("no reply", Fault.TIMEOUT)
+        return await self._port.call(
+            lambda: self._reply(unit, address, count), lambda: DeviceSilent("no reply", Fault.TIMEOUT)
+        )
+
+    async def _reply(self, unit: int, address: int, count: int) -> bytes:
         assert not self.dead, "an agent that was killed still reads"
         serial = self._ledger.tell(f"{self._bus}-{unit}", self._clock.now_ns(), self._clock.monotonic())
         image = {_FREQUENCY_AT: frequency_of(serial), _ENERGY_AT: float(serial)}
@@ -59,35 +68,20 @@ class FaultyDisk(SqliteDisk):
         budget: int,
         ledger: Ledger,
         weather: Weather,
-        order: Callable[[], str | None],
-        die_in_commit: Callable[[], None],
+        port: Port,
     ) -> None:
-        """`order`: what is to become of the next commit: `die before`, `die after`, `fail before`, `fail after`."""
         super().__init__(directory, budget=budget)
-        self._directory, self._ledger, self._weather, self._die_in_commit = directory, ledger, weather, die_in_commit
-        self._order = order
+        self._ledger, self._weather, self._port = ledger, weather, port
         self.dead = False
 
     def die(self, *, power: bool) -> None:
-        """The process ends; with `power` what was not flushed is gone too."""
+        """The process ends; with `power` the kernel too, which must have been told to flush each commit."""
         if self.dead:
             return
         self.dead = True
-        db: Any = self._file._db  # type: ignore[attr-defined]
-        flushed = db is None or db.execute("PRAGMA synchronous").fetchone()[0] >= FULL
-        if power and not flushed:
-            # SQLite flushed nothing since its last checkpoint: the log is what the kernel still held
-            wal = next(self._directory.glob("*-wal"), None)
-            kept = self._directory / "kept"
-            kept.mkdir()
-            for path in self._directory.glob("*.sqlite3"):
-                shutil.copy(path, kept)
-            self._file.close()
-            for path in kept.iterdir():
-                path.replace(self._directory / path.name)
-            kept.rmdir()
-            if wal is not None:
-                wal.unlink(missing_ok=True)
+        db: Any = self._file._db  # pyright: ignore[reportPrivateUsage]
+        if power and db is not None:
+            assert db.execute("PRAGMA synchronous").fetchone()[0] >= FULL, "what was committed may be gone"
         self._file.close()
 
     def _check(self) -> None:
@@ -98,7 +92,7 @@ class FaultyDisk(SqliteDisk):
 
     async def _wait(self) -> None:
         slow = self._weather.size("disk slow")
-        await asyncio.sleep(0.002 if slow is None else 4.0 * slow)
+        await asyncio.sleep(0.002 if slow is None else 8.0 * slow)
 
     async def open(self) -> Stored:
         self._check()
@@ -112,23 +106,21 @@ class FaultyDisk(SqliteDisk):
         self._check()
         await self._wait()
         self._check()
-        order = self._order()
-        if order == "fail before":
-            raise DiskFailed("input/output error")
-        if order == "die before":
-            self._die_in_commit()
-            await asyncio.sleep(3600.0)
+        stored = await self._port.call(lambda: self._written(change), self._failure)
+        await self._wait()
+        if self._weather.size("disk unsure") is not None:
+            raise self._failure()
+        return stored
+
+    async def _written(self, change: Change) -> Stored:
         stored = await super().commit(change)
         for parcel in change.insert:
             self._ledger.durable |= serials_in(parcel.body)
-        if order == "die after":
-            self._die_in_commit()
-            await asyncio.sleep(3600.0)
-        await self._wait()
-        if order == "fail after" or self._weather.size("disk unsure") is not None:
-            self._file.close()
-            raise DiskFailed("flush failed, though all was written")
         return stored
+
+    def _failure(self) -> DiskFailed:
+        self._file.close()
+        return DiskFailed("flush failed, and nobody knows what was written")
 
     async def close(self) -> None:
         if not self.dead:
@@ -137,25 +129,28 @@ class FaultyDisk(SqliteDisk):
 
 def serials_on(directory: Path) -> set[int]:
     """The serials of all parcels in a spool that nobody uses."""
-    import sqlite3  # noqa: PLC0415
+    return {serial for _, body in _rows_on(directory) for serial in serials_in(body)}
 
+
+def epochs_on(directory: Path) -> set[int]:
+    """The epochs of the parcels in a spool that nobody uses."""
+    return {key >> 31 for key, _ in _rows_on(directory)}
+
+
+def _rows_on(directory: Path) -> list[tuple[int, bytes]]:
     path = directory / "spool.sqlite3"
     if not path.exists():
-        return set()
-    db = sqlite3.connect(path)
-    try:
-        bodies: Iterable[tuple[bytes]] = db.execute("SELECT body FROM parcel").fetchall()
-    finally:
-        db.close()
-    return {serial for (body,) in bodies for serial in serials_in(body)}
+        return []
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT id, body FROM parcel").fetchall()
 
 
 class FaultyStore(SqliteStore):
     """The real store, slow, refusing, writing a part only, or seeing its process die between write and answer."""
 
-    def __init__(self, path: Path, weather: Weather, on_written: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, path: Path, ledger: Ledger, weather: Weather, port: Port) -> None:
         super().__init__(path, inline=True)
-        self._weather, self._on_written = weather, on_written
+        self._ledger, self._weather, self._port = ledger, weather, port
 
     async def write(self, parcels: Sequence[Received], *, received_at: int) -> Written:
         slow = self._weather.size("store slow")
@@ -163,9 +158,21 @@ class FaultyStore(SqliteStore):
         if self._weather.size("store fails") is not None:
             raise StoreError("503 not now")
         if self._weather.size("store partial") is not None and len(parcels) > 1:
-            await super().write(parcels[: len(parcels) // 2], received_at=received_at)
+            await self._written(parcels[: len(parcels) // 2], received_at)
             raise StoreError("half of it was written")
+        written = await self._port.call(
+            lambda: self._written(parcels, received_at), lambda: StoreError("502 who knows")
+        )
+        if slow is not None:
+            await asyncio.sleep(5.0 * slow)
+        return written
+
+    async def _written(self, parcels: Sequence[Received], received_at: int) -> Written:
         written = await super().write(parcels, received_at=received_at)
-        await self._on_written()
-        await asyncio.sleep(0.002 if slow is None else 5.0 * slow)
+        self._ledger.kept |= {
+            int(value)
+            for parcel in parcels
+            for sweep in parcel.sweeps
+            if isinstance(value := sweep.values.get(ENERGY), int | float | Decimal)
+        }
         return written

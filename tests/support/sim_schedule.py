@@ -9,7 +9,8 @@ from typing import Final
 HOURS: Final = 6
 LENGTH_S: Final = HOURS * 3600.0
 QUIET_S: Final = 2400.0  # at the end nothing goes wrong: longer than any parcel waits to be sent again
-FAULTS: Final = (10, 28)
+FAULTS: Final = ((0, 4), (5, 12), (10, 28), (10, 28))
+"""How many: in a calm run no later fault heals what an earlier one broke."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +32,7 @@ SPELLS: Final = {
     "broker slow": 900.0,
     "broker mute": 600.0,
     "broker swallows": 300.0,
+    "broker loses some": 900.0,
     "acks late": 900.0,
     "acks lost": 300.0,
     "delivered twice": 900.0,
@@ -51,6 +53,7 @@ BLOWS: Final = {
     "agent killed": 120.0,
     "agent killed in commit": 60.0,
     "agent loses power": 300.0,
+    "agent killed, word forged": 60.0,
     "agent restarted": 20.0,
     "centre killed": 900.0,
     "centre killed after write": 60.0,
@@ -72,6 +75,22 @@ _WORSE_THEN: Final = frozenset(kind for kind in (*SPELLS, *BLOWS) if kind.starts
 
 _RARE: Final = {"card lost": 0.15, "clock set": 0.6}
 
+_OVERLAP: Final = (
+    ("broker down", "disk slow"),
+    ("committed late", "disk slow"),
+    ("committed lost", "broker loses some"),
+    ("committed late", "broker loses some"),
+    ("store fails", "broker loses some"),
+    ("store fails", "agent killed, word forged"),
+    ("broker swallows", "agent killed, word forged"),
+    ("acks lost", "agent cut off"),
+    ("broker slow", "agent half open"),
+    ("broker mute", "agent half open"),
+    ("disk fails", "broker down"),
+    ("disk unsure", "broker loses some"),
+)
+"""Faults of which the second, when it comes before the first ends and outlasts it, shows what neither shows alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -82,6 +101,7 @@ class Schedule:
     devices: tuple[int, ...]  # on each bus
     faults: tuple[Fault, ...]
     length_s: float = LENGTH_S
+    window: int = 20  # parcels in flight; a small one fills with the few meters of a run
 
 
 def schedule(seed: int) -> Schedule:
@@ -91,22 +111,41 @@ def schedule(seed: int) -> Schedule:
     weights = [_RARE.get(kind, 1.0) for kind in kinds]
     favourites = chance.choices(kinds, weights, k=4)  # some runs are about a few kinds that meet often
     faults: list[Fault] = []
-    for _ in range(chance.randint(*FAULTS)):
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        faults += _overlapping(chance)
+    for _ in range(chance.randint(*chance.choice(FAULTS))):
         kind = chance.choice(favourites) if chance.random() < 0.4 else chance.choices(kinds, weights)[0]
-        most = SPELLS.get(kind, BLOWS.get(kind, 0.0))
         at = chance.uniform(0.0, LENGTH_S - QUIET_S)
         outages = [fault for fault in faults if fault.kind in _OUTAGES]
         if outages and kind in _WORSE_THEN and chance.random() < 0.7:
             outage = chance.choice(outages)
             at = outage.at + chance.random() * outage.lasts
-        lasts = min(most * chance.random() ** 2 + 0.5, LENGTH_S - QUIET_S - at)
-        faults.append(Fault(at, kind, lasts, chance.random()))
+        faults.append(_fault(at, kind, _most_s(kind) * chance.random() ** 2 + 0.5, chance))
     return Schedule(
         seed=seed,
-        interval_s=chance.choice((30, 60, 60, 180)),
+        interval_s=chance.choice((30, 60, 180, 180)),
         devices=chance.choice(((1,), (2,), (1, 1), (2, 1))),
         faults=tuple(sorted(faults)),
+        window=chance.choice((20, 20, 3, 2)),
     )
+
+
+def _most_s(kind: str) -> float:
+    return SPELLS.get(kind, BLOWS.get(kind, 0.0))
+
+
+def _fault(at: float, kind: str, lasts: float, chance: Random) -> Fault:
+    return Fault(at, kind, max(0.0, min(lasts, LENGTH_S - QUIET_S - at)), chance.random())
+
+
+def _overlapping(chance: Random) -> list[Fault]:
+    """Two faults, the second from some time within the first to some time after it."""
+    first, second = chance.choice(_OVERLAP)
+    at = chance.uniform(0.0, LENGTH_S - QUIET_S)
+    lasts = _most_s(first) * chance.uniform(0.2, 0.8)
+    into = lasts * chance.random()
+    after = lasts - into + chance.uniform(0.1, 0.3) * _most_s(second) if second in SPELLS else _most_s(second) / 2
+    return [_fault(at, first, lasts, chance), _fault(min(at + into, LENGTH_S - QUIET_S), second, after, chance)]
 
 
 class Weather:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from centre.accounting.hours import Tally
 from centre.accounting.intervals import Interval
 from centre.store.base import Bucket, GatewayKey, Grain, Reading, ReadingsRefused, SeriesKey, Store
 from metering.faults import ALL_POINTS, Fault
-from metering.parcel import ParcelId, Received
+from metering.parcel import ParcelId, Received, TimeQuality
 from metering.quantities import Kind
 from metering.status import State, Status
 from metering.sweep import DeviceInfo, PointInfo, Sweep, Value
@@ -284,5 +285,25 @@ class StoreContract:
                 T0 + 3600 * SECOND: Tally(received=2, late=2, points={"sentinel": 1}, sweeps={"timeout": 1}),
             }
             assert await store.tallies("works", T0 + 1, T0 + 3600 * SECOND) == {}
+
+        self.run(check)
+
+    def test_readings_of_doubtful_times_are_counted_by_what_was_told_of_them_first(self) -> None:
+        def told(seq: int, quality: TimeQuality, *seconds: int) -> Received:
+            sweeps = [sweep(at, {"power_active_total": 1.0}, {"frequency": Fault.SENTINEL}) for at in seconds]
+            return replace(parcel(seq, *sweeps), time_quality=quality)
+
+        async def check(store: Store) -> None:
+            first = [told(1, TimeQuality.UNSYNCHRONISED, 0, 1), told(2, TimeQuality.GOOD, 2)]
+            again = [told(1, TimeQuality.UNSYNCHRONISED, 0, 1), told(3, TimeQuality.STEPPED, 1, 2, 3)]
+            for parcels in (first, again, again):
+                await store.write(parcels, received_at=T0)
+            await store.write([told(4, TimeQuality.CORRECTED, 3600)], received_at=T0)
+            tallies = (await store.tallies("works", T0, EVER))["incomer"]
+            assert {at: tally.doubtful for at, tally in tallies.items()} == {
+                T0: {"unsynchronised": 2, "stepped": 1},
+                T0 + 3600 * SECOND: {"corrected": 1},
+            }
+            assert (tallies[T0].received, tallies[T0].late) == (4, 0)
 
         self.run(check)

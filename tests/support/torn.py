@@ -1,9 +1,9 @@
-"""The spool's file torn and damaged everywhere: cut and flipped at every offset of its log, noise over every page.
+"""The spool's file torn and damaged everywhere: every offset of a commit's journal cut and flipped, every page noise.
 
     scripts/torn [--every N] [--seed S]
 
 Without an option every offset and every page; with N every N-th offset, the first of them by chance. Exits with 1 and a
-line for each fault: something is read that was never written, more is lost than the torn commit, or a loss is not
+line for each fault: something is read that was never written, more is lost than that may cost, or a loss is not
 counted. A start that fails ends it with a traceback.
 """
 
@@ -19,10 +19,12 @@ from pathlib import Path
 from agent.spool_file import Change, SpoolFile
 from agent.spool_rows import Damaged
 from metering.parcel import Parcel, ParcelId
+from support.commit_states import State, states
 
 BUDGET = 64 * 1024 * 1024
 PAGE = 4096
-COMMITS = 3
+KEPT = 40
+MOST = 12  # parcels of this size in a page
 
 
 def parcel(seq: int, size: int) -> Parcel:
@@ -55,33 +57,36 @@ def clean(folder: Path) -> Path:
 
 
 def torn(folder: Path, every: int, seed: int) -> Iterator[str]:
-    """The log cut, and a byte of it flipped, at each offset of its last commit and of all before it."""
+    """The journal of a commit that deletes and inserts, cut and a byte of it flipped at each offset.
+
+    Cut while it is being written, when the file is still untouched: nothing may be missing. Flipped when the file has
+    just been overwritten, which no power cut does: it may cost what a page holds.
+    """
+    kept = [parcel(seq, 300) for seq in range(1, KEPT + 1)]
+    new = [parcel(KEPT + 1, 6000), parcel(KEPT + 2, 300)]
+    before = [Change(epoch=7, insert=[each]) for each in kept]
+    change = Change(epoch=7, insert=new, delete=[kept[3].id])
     path = clean(folder)
-    file = SpoolFile(path, budget=BUDGET)
-    ends: list[int] = []
-    for seq in range(1, COMMITS + 1):
-        file.commit(Change(epoch=7, insert=[parcel(seq, 300)]))
-        ends.append(path.with_name("spool.sqlite3-wal").stat().st_size)
-    main, log = path.read_bytes(), path.with_name("spool.sqlite3-wal").read_bytes()
-    file.close()
-    kept = [parcel(seq, 300) for seq in range(1, COMMITS + 1)]
-    tried = 0
-    for offset in range(random.Random(seed).randrange(every), len(log), every):
-        whole = sum(end <= offset for end in ends)
-        for how, damaged in (
-            ("cut", log[:offset]),
-            ("flipped", log[:offset] + bytes([log[offset] ^ 0xFF]) + log[offset + 1 :]),
-        ):
-            path = clean(folder)
-            path.write_bytes(main)
-            path.with_name("spool.sqlite3-wal").write_bytes(damaged)
-            left, _, _ = opened(path)
-            tried += 1
-            if left != kept[: len(left)]:
-                yield f"log {how} at {offset}: garbage"
-            elif len(left) < whole:
-                yield f"log {how} at {offset}: {len(left)} parcels left of {whole} durable ones"
-    print(f"log: {tried} cuts and flips over {len(log)} bytes")
+    first, _, written, hot, *_, last = states(folder, before, change, budget=BUDGET)
+    assert (first.hot, written.hot, hot.hot, last.hot) == (False, True, True, False)
+    assert (written.main, hot.main) == (first.main, last.main)
+    costs: Counter[int] = Counter()
+    for offset in range(random.Random(seed).randrange(every), len(hot.journal), every):
+        State(first.main, written.journal[:offset]).put(clean(folder))
+        if opened(path)[0] != kept:
+            yield f"journal cut at {offset}: a commit that was not made shows"
+        flipped = bytearray(hot.journal)
+        flipped[offset] ^= 0xFF
+        State(hot.main, bytes(flipped)).put(clean(folder))
+        left, _, _ = opened(path)
+        cost = len(set(kept) - {kept[3]} - set(left))
+        costs[cost] += 1
+        if not set(left) <= {*kept, *new}:
+            yield f"journal flipped at {offset}: garbage"
+        elif cost > MOST:
+            yield f"journal flipped at {offset}: {cost} parcels lost"
+    told = ", ".join(f"{count} flips cost {cost} of {KEPT} parcels" for cost, count in sorted(costs.items()))
+    print(f"journal: {costs.total()} cuts and as many flips over {len(hot.journal)} bytes; {told}")
 
 
 def damaged(folder: Path) -> Iterator[str]:
@@ -109,7 +114,7 @@ def damaged(folder: Path) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th offset of the log")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th offset of the journal")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the first offset")
     args = parser.parse_args()
     began = time.monotonic()

@@ -25,6 +25,7 @@ class _Jump(selectors.SelectSelector):
     """Instead of waiting, moves the time on; whole nanoseconds, so that a due time is hit exactly."""
 
     elapsed_ns = 0
+    jumps = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         # no thread and no socket but the loop's own: then there is nothing to ask the kernel for
@@ -35,6 +36,7 @@ class _Jump(selectors.SelectSelector):
         if timeout is None:
             waiting = "; ".join(sorted(str(task.get_coro()) for task in asyncio.all_tasks(asyncio.get_running_loop())))
             raise Deadlock(f"nothing will ever happen again: {waiting}")
+        self.jumps += 1
         self.elapsed_ns += math.ceil(timeout * NS - 0.25)
         return ready
 
@@ -53,6 +55,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     @property
     def elapsed_ns(self) -> int:
         return self._jump.elapsed_ns
+
+    @property
+    def jumps(self) -> int:
+        """How often the time moved on: what wakes up often without need shows here."""
+        return self._jump.jumps
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         future = self.create_future()

@@ -12,10 +12,10 @@ from support.mosquitto import mosquitto_program
 pytestmark = [pytest.mark.alone, pytest.mark.mosquitto, pytest.mark.slow]
 
 
-def _bench(*args: str) -> str:
+def _bench(*args: str, program: str = "main.py") -> str:
     mosquitto_program()
     done = subprocess.run(
-        [sys.executable, str(ROOT / "bench/main.py"), *args], capture_output=True, text=True, timeout=120
+        [sys.executable, str(ROOT / "bench" / program), *args], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -34,3 +34,11 @@ def test_a_short_run_counts_every_reading_and_loses_none() -> None:
 
 def test_the_command_explains_itself() -> None:
     assert "usage: bench/run" in _bench("--help")
+
+
+def test_a_short_drain_stores_the_backlog_and_what_was_read_meanwhile() -> None:
+    said = json.loads(_bench("--seconds", "200", "--centre", "store", "--json", program="drain_main.py"))["store"]
+    assert said["backlog"] == 200_000
+    assert said["lost"] == 0
+    assert said["rate"] > 0
+    assert {"cpu_agent", "cpu_broker", "cpu_centre"} <= said.keys()

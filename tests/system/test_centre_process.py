@@ -129,6 +129,14 @@ async def publish(port: int, seqs: range, pause_s: float = 0.0) -> None:
             await asyncio.sleep(pause_s)
 
 
+async def session_kept(mosquitto: Mosquitto, client_id: str) -> bool:
+    """Whether the broker keeps a session for this client, which is away."""
+    address = Address(host="127.0.0.1", port=mosquitto.port, client_id=client_id)
+    async with PahoBroker(address, persistent=True).connect():
+        greetings = [line for line in mosquitto.log.read_text().splitlines() if f"CONNACK to {client_id} (" in line]
+    return greetings[-1].endswith("(1, 0)")
+
+
 async def committed(port: int, seq: int) -> Committed:
     """The retained message, once it holds `seq`."""
     async with (
@@ -180,6 +188,59 @@ def test_a_killed_centre_stores_every_reading_once_after_its_restart(centre: Cen
     totals = centre.get("/api/v1/totals")
     assert (totals["readings"], totals["parcels"]) == (8000, 400)
     assert centre.end(signal.SIGINT) == 0
+
+
+def test_two_workers_share_the_parcels_of_the_one_before_them(centre: Centre, mosquitto: Mosquitto) -> None:
+    centre.start()
+    asyncio.run(publish(mosquitto.port, range(1, 6)))
+    asyncio.run(committed(mosquitto.port, 5))
+    assert centre.end(signal.SIGTERM) == 0
+    centre.settings.write_text(centre.settings.read_text() + "ingest: {workers: 2}\n")
+    centre.start()
+    centre.wait(lambda: centre.get("/healthz")["workers"] == "2 of 2 connected")
+    asyncio.run(publish(mosquitto.port, range(6, 26)))
+    assert asyncio.run(committed(mosquitto.port, 25)).watermark(7) == 25
+    totals = centre.get("/api/v1/totals")
+    assert (totals["readings"], totals["parcels"], totals["redelivered_parcels"]) == (500, 25, 0)
+    log = mosquitto.log.read_text()
+    for worker in (1, 2):
+        assert f"wattline-centre-{worker} 1 $share/wattline/wattline/v1/+/+/readings" in log
+        assert f"Sending PUBLISH to wattline-centre-{worker} " in log
+
+
+def test_the_session_of_the_worker_that_was_alone_is_ended_when_several_take_over(
+    centre: Centre, mosquitto: Mosquitto
+) -> None:
+    centre.start()
+    assert centre.end(signal.SIGTERM) == 0
+    assert asyncio.run(session_kept(mosquitto, "wattline-centre"))
+    centre.settings.write_text(centre.settings.read_text() + "ingest: {workers: 2}\n")
+    centre.start()
+    kept, anew = (f"CONNACK to wattline-centre ({present}, 0)" for present in (1, 0))
+    centre.wait(lambda: anew in mosquitto.log.read_text().rpartition(kept)[2])
+    assert centre.end(signal.SIGTERM) == 0
+    assert asyncio.run(session_kept(mosquitto, "wattline-centre-1"))
+    assert not asyncio.run(session_kept(mosquitto, "wattline-centre"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_broker_that_is_killed_is_noticed_and_all_workers_come_back(
+    centre: Centre, mosquitto: Mosquitto, workers: int
+) -> None:
+    def connected(count: int) -> None:
+        centre.wait(lambda: centre.get("/healthz")["workers"] == f"{count} of {workers} connected")
+
+    centre.settings.write_text(centre.settings.read_text() + f"ingest: {{workers: {workers}}}\n")
+    centre.start()
+    connected(workers)
+    mosquitto.kill()
+    connected(0)
+    mosquitto.start()
+    connected(workers)
+    asyncio.run(publish(mosquitto.port, range(1, 5)))
+    assert asyncio.run(committed(mosquitto.port, 4)).watermark(7) == 4
+    events = [event["event"] for event in centre.log]
+    assert (events.count("broker.lost"), events.count("broker.connected")) == (workers, 2 * workers)
 
 
 def test_a_taken_address_and_a_wrong_file_are_told_without_a_traceback(tmp_path: Path) -> None:

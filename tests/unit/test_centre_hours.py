@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centre.accounting.hours import HOUR_NS, LATE_NS, DeviceHour, Plan, Tally, Window, device_hours
+from centre.json_views import plain
 from centre.store.sqlite import SqliteStore
 from metering.faults import ALL_POINTS, Fault
+from metering.parcel import TimeQuality
 from metering.quantities import IDENTITY, Kind
 from metering.status import State, Status
 from metering.sweep import DeviceInfo, PointInfo, Sweep
@@ -198,6 +200,30 @@ def test_settings_count_from_the_start_of_the_agent_and_an_older_status_changes_
         plans = (await store.plans("works"))["line-1"]
         told = [(plan.since, plan.info and plan.info.interval_s) for plan in plans]
         assert told == [(T0, Decimal(60)), (T0 + 2 * HOUR_NS, Decimal(10))]
+
+    with_store(check)
+
+
+def test_the_ledger_of_a_plant_names_the_gateways_and_hours_whose_times_are_in_doubt() -> None:
+    async def check(store: SqliteStore) -> None:
+        await store.write_status(PRESS, replace(status(devices=(INFO,)), at=T0), received_at=T0)
+        doubtful = replace(parcel(1, *polls(range(50, 130))), time_quality=TimeQuality.UNSYNCHRONISED)
+        parcels = [doubtful, parcel(2, *polls(range(50))), parcel(3, *polls(range(130, 240)))]
+        await store.write(parcels, received_at=T0 + 4 * HOUR_NS)
+        figures, _ = centre_of(store, Standing(T0 + 5 * HOUR_NS))
+        found = await figures.hours("works", T0, T0 + 4 * HOUR_NS)
+        assert found.missing == 0
+        assert [hour.doubtful.get("unsynchronised") for hour in found.devices[0].hours] == [90, 540, 90, None]
+        assert [plain(each) for each in found.doubtful] == [
+            {
+                "gateway": "press-shop",
+                "quality": "unsynchronised",
+                "readings": 720,
+                "from_ns": T0,
+                "to_ns": T0 + 3 * HOUR_NS,
+            }
+        ]
+        assert (await figures.hours("works", T0 + 3 * HOUR_NS, T0 + 4 * HOUR_NS)).doubtful == ()
 
     with_store(check)
 

@@ -59,7 +59,7 @@ def test_a_failing_store_bounds_what_waits_in_memory(tmp_path: Path) -> None:
         for seq in range(1, 1001):
             rig.deliver(body(seq))
         await rig.sleep(60)
-        taken = len(rig.broker._sessions["centre"].unacked)
+        taken = len(rig.broker.sessions["centre"].unacked)
         assert taken <= 2 * rig.ingest.max_batch + 1
 
     play(tmp_path, check)
@@ -195,10 +195,10 @@ def test_a_stop_in_the_very_moment_the_connection_is_lost_is_heeded(tmp_path: Pa
         rig.broker.go_down()
         for _ in range(turns):
             await asyncio.sleep(0)
-        assert rig._running is not None
+        assert rig.running is not None
         began = rig.clock.monotonic()
-        await end([rig._running])
-        assert rig.clock.monotonic() - began <= 1.0
+        await end([rig.running])
+        assert rig.clock.monotonic() == began, "it hears the first time"
 
     play(tmp_path, check)
 

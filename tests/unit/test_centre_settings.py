@@ -141,3 +141,18 @@ def test_a_replaced_meter_is_read_with_its_time(tmp_path: Path) -> None:
     (replaced,) = setup.plants[0].tree.meters[0].replaced
     assert replaced.at == 1_772_330_400 * 10**9
     assert (replaced.final, replaced.initial, replaced.factor) == (50240, 3, 2)
+
+
+def test_several_workers_need_the_protocol_that_shares_subscriptions(tmp_path: Path) -> None:
+    def change(settings: Any) -> None:
+        settings["ingest"] = {"workers": 2}
+        settings["broker"]["protocol"] = "3.1.1"
+
+    with pytest.raises(ConfigError, match=r"ingest.*workers.*several workers need `protocol: 5`"):
+        load_setup(write(tmp_path, change))
+
+
+@pytest.mark.parametrize("workers", [0, 9, "two"])
+def test_a_number_of_workers_that_makes_no_sense_is_refused(tmp_path: Path, workers: object) -> None:
+    with pytest.raises(ConfigError, match="workers"):
+        load_setup(write(tmp_path, lambda settings: settings.update(ingest={"workers": workers})))

@@ -3,12 +3,13 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import pytest
 
 from centre.store.base import Store, StoreError, StoreUnusable
+from centre.store.schema import open_reader, open_writer
 from centre.store.sqlite import SqliteStore
 from support.store_contract import EVER, POWER, PRESS, T0, StoreContract, parcel, sweep
 
@@ -163,10 +164,7 @@ def test_a_write_that_fails_changes_nothing_and_the_next_one_works(tmp_path: Pat
 
 
 def test_the_database_is_safe_against_power_cuts_by_its_settings(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with SqliteStore(tmp_path / "centre.db") as store:
-            assert store._writing.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-            assert store._writing.execute("PRAGMA synchronous").fetchone() == (2,)
-            assert store._reading.execute("PRAGMA query_only").fetchone() == (1,)
-
-    asyncio.run(main())
+    with closing(open_writer(tmp_path / "centre.db")) as writer, closing(open_reader(tmp_path / "centre.db")) as reader:
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert reader.execute("PRAGMA query_only").fetchone() == (1,)

@@ -49,7 +49,7 @@ def test_sending_pauses_when_too_much_awaits_the_store() -> None:
         box.acked(pid(seq), 0.0)
     assert box.room(0.0, others_wait=False) == 0
     assert box.free(0.0) == 4
-    assert len(box.committed(Committed(epochs={EPOCH: ((1, 6),)}))) == 6
+    assert len(box.committed(Committed(epochs={EPOCH: ((1, 6),)}), 0.0)) == 6
     assert box.room(0.0, others_wait=False) == 4
 
 
@@ -71,7 +71,7 @@ def test_a_committed_message_releases_what_was_sent_and_nothing_else() -> None:
     box = outbox()
     send(box, 3, 4)
     word = Committed(epochs={EPOCH: ((1, 100),), 5: ((1, 50),), 77: ((1, 9),)})
-    assert sorted(box.committed(word)) == [pid(3), pid(4)]
+    assert sorted(box.committed(word, 0.0)) == [pid(3), pid(4)]
     assert not box.is_stored(pid(1))  # never sent: the message cannot know it
     assert not box.is_stored(pid(7, epoch=5))
 
@@ -83,7 +83,7 @@ def test_after_a_reconnect_all_is_unsent_but_what_the_store_confirmed_meanwhile_
     box.restart(5.0)
     assert box.may_start(pid(1))
     assert box.free(5.0) == 4
-    box.committed(Committed(epochs={EPOCH: ((1, 9),)}))
+    box.committed(Committed(epochs={EPOCH: ((1, 9),)}), 5.0)
     assert box.is_stored(pid(1))
     assert box.is_stored(pid(2))
     assert not box.is_stored(pid(3))
@@ -137,6 +137,17 @@ def test_a_parcel_upon_which_the_broker_hangs_up_is_found_and_barred_while_the_o
     assert box.due_again(now + 900, 9) == [poison]
 
 
+def test_while_the_window_is_full_what_is_to_be_sent_again_wakes_nobody() -> None:
+    box = outbox()
+    send(box, 1)
+    box.acked(pid(1), 0.0)
+    send(box, 2, 3, 4, 5, now=50.0)
+    assert box.next_at(70.0) == 50.0 + LIMITS.silent_s
+    box.acked(pid(2), 75.0)
+    assert box.next_at(75.0) <= 75.0
+    assert box.due_again(75.0, box.free(75.0)) == [pid(1)]
+
+
 def test_a_broker_that_acknowledges_nothing_is_noticed() -> None:
     box = outbox()
     send(box, 1, now=10.0)
@@ -159,7 +170,7 @@ def test_the_bounds_hold_whatever_happens(script: list[tuple[str, int]]) -> None
             box.refused(pid(number), now)
         elif what == "commit":
             sent = set(box._sent)
-            assert set(box.committed(Committed(epochs={EPOCH: ((1, number),)}))) <= sent
+            assert set(box.committed(Committed(epochs={EPOCH: ((1, number),)}), now)) <= sent
         elif what == "restart":
             box.restart(now)
         elif what == "wait":
@@ -168,4 +179,25 @@ def test_the_bounds_hold_whatever_happens(script: list[tuple[str, int]]) -> None
                 box.start(parcel_id, now)
         assert len(box._flying) <= LIMITS.window
         assert len(box._sent) - len(box._aside) <= LIMITS.awaiting
-        assert box.next_at(now) >= now or box.is_silent(now) or box.due_again(now, 99)
+        assert box.next_at(now) > now or box.is_silent(now) or box.due_again(now, box.free(now)), "it would spin"
+
+
+def test_the_backlog_gets_what_the_store_confirms_in_time_and_live_parcels_more() -> None:
+    box = outbox()
+    for seq in range(1, 5):
+        send(box, seq)
+        box.acked(pid(seq), 0.0)
+    assert box.backlog_room(0.0) == 0
+    assert box.room(0.0, others_wait=False) == 4
+    box.committed(Committed(epochs={EPOCH: ((1, 4),)}), 1.0)
+    assert box.backlog_room(1.0) == 4
+    for seq in range(11, 15):
+        send(box, seq, now=1.0)
+        box.acked(pid(seq), 1.0)
+    box.start(pid(14), 61.0)
+    box.acked(pid(14), 61.0)
+    assert box._headway.room(0) == 8, "doubled, for the store kept up"
+    assert box.backlog_room(61.0) == 4
+    box.start(pid(13), 61.0)
+    box.acked(pid(13), 61.0)
+    assert box._waiting == 2, "what was sent again does not count"

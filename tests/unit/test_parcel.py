@@ -2,6 +2,7 @@
 
 import gzip
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from metering.faults import Fault
 from metering.parcel import MAX_TEXT, ParcelError, ParcelId, open_parcel, seal
 from metering.sweep import Sweep
+
+_MIXED = (("m-2", 9), ("m-1", 7), ("m-1", 2), ("m-2", 1), ("m-1", 2))
 
 
 def _sweep(at: int = 5) -> Sweep:
@@ -27,6 +30,26 @@ def test_a_parcel_opens_to_what_was_sealed() -> None:
     assert (parcel.first_at, parcel.last_at, parcel.readings) == (5, 9, 4)
     assert (received.site, received.gateway, received.id, received.dropped) == ("s", "g", ParcelId(epoch=3, seq=7), 11)
     assert received.sweeps == (_sweep(9), _sweep(5))
+
+
+def test_the_sweeps_of_a_device_stand_together_in_the_order_given() -> None:
+    given_ = [Sweep(device=device, taken_at=at, values={"frequency": 50.0}, faults={}) for device, at in _MIXED]
+    parcel = seal(given_, site="s", gateway="g", parcel_id=ParcelId(epoch=3, seq=7), dropped=0)
+    found = [(sweep.device, sweep.taken_at) for sweep in open_parcel(parcel.body).sweeps]
+    assert found == [("m-1", 7), ("m-1", 2), ("m-1", 2), ("m-2", 9), ("m-2", 1)]
+    assert (parcel.first_at, parcel.last_at) == (1, 9)
+
+
+def test_a_quick_parcel_is_larger_and_opens_to_the_same() -> None:
+    chance = Random(1)
+    sweeps = [_sweep(at) for at in range(100)]
+    sweeps += [Sweep(device="m-2", taken_at=at, values={"p": chance.random()}, faults={}) for at in range(100)]
+    quick, thorough = (
+        seal(sweeps, site="s", gateway="g", parcel_id=ParcelId(epoch=3, seq=7), dropped=0, quick=quick)
+        for quick in (True, False)
+    )
+    assert len(thorough.body) < 0.95 * len(quick.body)
+    assert open_parcel(quick.body) == open_parcel(thorough.body)
 
 
 def test_the_same_sweeps_seal_to_the_same_bytes() -> None:

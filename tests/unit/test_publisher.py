@@ -310,19 +310,18 @@ def test_a_stop_without_a_broker_is_at_once(tmp_path: Path) -> None:
 def test_a_refused_log_in_is_tried_less_often_and_told_once(tmp_path: Path) -> None:
     async def plot(rig: Rig) -> None:
         tries = 0
-        enter = rig.broker._enter
 
-        def refuse(*how: Any) -> Any:
+        def refuse(client_id: str) -> BrokerRefused:
             nonlocal tries
             tries += 1
-            raise BrokerRefused("Not authorized")
+            return BrokerRefused("Not authorized")
 
         await asyncio.sleep(5)
-        rig.broker._enter = refuse  # type: ignore[method-assign]
+        rig.broker.door = refuse
         rig.broker.drop("g")
         await asyncio.sleep(3600)
         assert 60 <= tries <= 200
-        rig.broker._enter = enter  # type: ignore[method-assign]
+        rig.broker.door = lambda client_id: None
         await asyncio.sleep(120)
         assert rig.publisher.connected
 

@@ -315,7 +315,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        self.runner.run(self.spool._commit_now())
+        self.runner.run(self.spool._stock.commit())
         if not self.disk.failing:
             self.on_disk = self.on_disk | self.in_ram
             self.on_disk = {known: count for known, count in self.on_disk.items() if known in self.unreleased}

@@ -178,7 +178,7 @@ def test_a_damaged_spool_is_shown_as_far_as_it_can_be_read_and_left_as_it_is(
     found = told(spool, capsys)
     assert str(found["how"]).startswith("what can be read of a damaged file")
     assert path.read_bytes() == before
-    assert sorted(each.name for each in spool.iterdir()) == ["ballast", "spool.sqlite3"]
+    assert sorted(each.name for each in spool.iterdir()) == ["ballast", "spool.sqlite3", "spool.sqlite3-journal"]
 
 
 def test_a_damaged_parcel_is_counted_and_left_out_of_an_export(spool: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,11 +138,11 @@ def test_a_full_budget_thins_the_oldest_before_anything_is_dropped_and_counts_it
 
 def test_when_all_is_thinned_the_oldest_is_dropped_and_all_is_counted(tmp_path: Path) -> None:
     file = SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET)
-    stored = fill(file, 500)
+    stored = fill(file, 700)
     left = found(file)
-    acquired = sum(parcel(seq).readings for seq in range(1, 501))
+    acquired = sum(parcel(seq).readings for seq in range(1, 701))
     assert left[0].id.seq > 1
-    assert [each.id.seq for each in left] == list(range(left[0].id.seq, 501))
+    assert [each.id.seq for each in left] == list(range(left[0].id.seq, 701))
     assert stored.dropped == acquired - sum(each.readings for each in left)
     assert 0 < stored.thinned < stored.dropped
     assert len(left) > 2 * BUDGET // len(parcel(500).body), "far more than would fit if nothing were thinned"

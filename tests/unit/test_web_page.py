@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from html import unescape
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from centre.gaps import Cause, Gap, GapState
 from centre.web import routes
 from centre.web_i18n import load_words
 from centre.web_live import live_view, troubles
+from metering.parcel import TimeQuality
 from support.page_figures import NOW, PLANT, START, HandMade
 from wattline.clock import NS
 
@@ -109,10 +111,12 @@ def test_missing_and_lost_parcels_are_named_with_their_cause(lang: str) -> None:
     assert "990" not in text
 
 
-def hour(place: int, missing: int = 0, lost: Mapping[str, int] | None = None) -> DeviceHour:
+def hour(
+    place: int, missing: int = 0, lost: Mapping[str, int] | None = None, doubtful: Mapping[str, int] | None = None
+) -> DeviceHour:
     return DeviceHour(
-        start_ns=START + place * 3600 * NS, expected=3600, received=0, late=0, suspect=0, faulty={}, lost=lost or {},
-        missing=missing,
+        start_ns=START + place * 3600 * NS, expected=3600, received=0, late=0, suspect=0, doubtful=doubtful or {},
+        faulty={}, lost=lost or {}, missing=missing,
     )  # fmt: skip
 
 
@@ -132,6 +136,24 @@ def test_the_page_says_that_nothing_is_missing_or_exactly_what_is(lang: str) -> 
     assert words("hours.span", start="12:00", end="13:00") in text
     page = ask(HandMade(ledger=ledger), f"/?lang={lang}").text
     assert 'data-missing="line-2"' in page
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_page_says_of_which_gateway_the_times_are_in_doubt_and_why(lang: str) -> None:
+    words = WORDS[lang]
+    assert "data-doubt" not in ask(HandMade(), f"/attention?lang={lang}").text
+    ledger = {
+        "line-1": (hour(8, doubtful={str(TimeQuality.STEPPED): 5}), hour(9, doubtful={"unsynchronised": 1200})),
+        "line-2": (hour(10, doubtful={"unsynchronised": 34, "of a newer gateway": 1}),),
+    }
+    text = unescape(ask(HandMade(ledger=ledger), f"/attention?lang={lang}").text)
+    assert 'data-whole="yes"' in text
+    assert text.count('data-doubt="press-shop"') == 3
+    assert f"{words('hours.span', start='09:00', end='11:00')}" in text
+    assert "1,234" in text
+    for quality in set(TimeQuality) - {TimeQuality.GOOD}:
+        assert (words(f"hours.doubt.{quality}") in text) == (quality is not TimeQuality.CORRECTED)
+    assert "of a newer gateway" in text
 
 
 def test_a_long_list_of_what_is_missing_is_cut_and_says_so() -> None:
