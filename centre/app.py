@@ -10,18 +10,32 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from centre import api, web
+from centre import api, api_reports, web, web_books
+from centre.api_closing import closing_routes
+from centre.api_entities import entity_routes
+from centre.books.file import Books
 from centre.brokers import brokers_of, retire
+from centre.closing import Closings
+from centre.closing_figures import StatementFigures
+from centre.closing_rules import load_closing_rules
+from centre.entities_kept import EntityBook
 from centre.figures import Figures
+from centre.forwarding_touched import shared
 from centre.ingest import Ingest
 from centre.ledger import Ledger
+from centre.office import open_office
 from centre.points import Directory
+from centre.report.reports import reports
 from centre.settings import Setup
+from centre.statement_books import StatementBooks
+from centre.statements import Statements
 from centre.store.sqlite import SqliteStore
 from centre.until_stopped import UntilStopped
+from centre.upper_office import open_levels
 from wattline.cancellation import end
 from wattline.clock import SystemClock
 from wattline.events import EventLog
+from wattline.resources import config_dir
 from wattline.service import Notifier, Watchdog
 
 _GOODBYE_S: Final = 2
@@ -39,9 +53,20 @@ async def run(setup: Setup) -> None:
     brokers = brokers_of(setup.settings)
     notifier = Notifier()
     watchdog = Watchdog(notifier, clock, log)
-    async with SqliteStore(setup.store) as store:
+    async with SqliteStore(setup.store) as store, Books(setup.books, clock) as books:
+        entities = EntityBook(books, clock, setup.plants)
+        kept = await entities.take_over(setup.entities, log)
+        plants = entities.plants_today(kept)
         directory = Directory(store, clock)
-        figures = Figures(store=store, clock=clock, plants=setup.plants, factors=setup.factors, directory=directory)
+        figures = Figures(store=store, clock=clock, plants=plants, factors=setup.factors, directory=directory)
+        statements = Statements(
+            store=store,
+            clock=clock,
+            plants={plant.site: plant for plant in plants},
+            rules=setup.rules,
+            directory=directory,
+            books=StatementBooks(books=books),
+        )
         ingest = Ingest(
             broker=brokers[0],
             more=brokers[1:],
@@ -50,7 +75,16 @@ async def run(setup: Setup) -> None:
             dead_letters=setup.store.parent / "dead-letters",
             on_work=lambda worker: watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S),
         )
-        ledger = Ledger(store=store, clock=clock, plants=setup.plants, directory=directory)
+        ledger = Ledger(store=store, clock=clock, plants=entities.plants_ever(kept), directory=Directory(store, clock))
+        closings = Closings(
+            store=store,
+            books=books,
+            clock=clock,
+            plants=statements.plants,
+            directory=directory,
+            maker=StatementFigures(statements),
+            limit=load_closing_rules(config_dir() / "closing.yaml").completeness,
+        )
 
         def health() -> Mapping[str, object]:
             return {
@@ -60,7 +94,25 @@ async def run(setup: Setup) -> None:
                 "refused_readings": ingest.counts.refused_readings,
             }
 
-        site = Starlette(routes=[*api.routes(figures, health), *web.routes(figures)])
+        office = open_office(
+            setup=setup, plants=figures.plants, store=store, books=books, clock=clock, directory=directory
+        )
+        touched, touched_too = shared(ledger, 2)
+        levels = open_levels(
+            setup=setup, plants=figures.plants, store=store, books=books, clock=clock, touched=touched_too
+        )
+        site = Starlette(
+            routes=[
+                *office.routes,
+                *levels.routes,
+                *api_reports.routes(reports(statements)),
+                *entity_routes(entities),
+                *closing_routes(closings),
+                *api.routes(figures, health),
+                *web_books.routes(statements, office.alarms, closings),
+                *web.routes(figures),
+            ]
+        )
         with _listening(setup.settings.host, setup.settings.port) as listener:
             stopped = _stop_signal()
             server = _Server(_server_config(UntilStopped(site, stopped)))
@@ -72,6 +124,8 @@ async def run(setup: Setup) -> None:
                     tasks.create_task(ingest.run(), name="ingest"),
                     tasks.create_task(retire(setup.settings, clock), name="retire"),
                     tasks.create_task(ledger.run(), name="ledger"),
+                    tasks.create_task(closings.run(touched), name="closings"),
+                    *(tasks.create_task(work(), name=name) for name, work in (office.work | levels.work).items()),
                     tasks.create_task(watchdog.run(), name="watchdog"),
                     tasks.create_task(_report(notifier, ingest), name="status"),
                     stop := tasks.create_task(stopped.wait(), name="stop"),

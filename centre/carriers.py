@@ -6,6 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from metering.quantities import Kind, quantity_of
+
 
 class Carrier(StrEnum):
     """What flows through a meter."""
@@ -74,6 +76,20 @@ def counters_for(carrier: Carrier, flow: Flow) -> tuple[str, ...]:
     if carrier is Carrier.ELECTRICITY and flow is Flow.EXPORT:
         return _EXPORT_COUNTERS
     return CARRIERS[carrier].counters
+
+
+def meter_mistakes(carrier: Carrier, flow: Flow, point: str | None) -> list[tuple[str, str]]:
+    """Key and message of what is wrong with a meter that is to count `flow` of `carrier`."""
+    mistakes: list[tuple[str, str]] = []
+    if flow is Flow.GENERATION and carrier is not Carrier.ELECTRICITY:
+        mistakes.append(("flow", "generation is counted for electricity only"))
+    if flow is Flow.EXPORT and carrier is not Carrier.ELECTRICITY and point is None:
+        mistakes.append(("flow", "export of this carrier needs the `point` that counts it"))
+    if point is not None:
+        quantity = quantity_of(point)
+        if quantity is None or quantity.kind is not Kind.COUNTER:
+            mistakes.append(("point", "is no counter, such as energy_active_export_total"))
+    return mistakes
 
 
 def pick(candidates: tuple[str, ...], available: Collection[str]) -> str | None:

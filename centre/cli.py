@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from centre import entities_cli, import_cli
 from centre.app import ListenError, run
+from centre.report import cli as report_cli
 from centre.settings import load_setup
 from centre.store.base import StoreUnusable
 from wattline.events import start_logging
@@ -21,6 +23,9 @@ with their meters. config/centre.example.yaml explains every key. The folder of 
 that cannot be read are put aside in its folder dead-letters.
 
 Under systemd it tells when it is ready and feeds the watchdog; SIGTERM stops it in order. To look inside:
+
+  wattline centre report --help     statements, carbon inventory, audit tables, footprints of a month or a year
+  wattline centre why --help        any of their figures down to factor rows and register readings
 
   curl http://127.0.0.1:8080/healthz
   curl http://127.0.0.1:8080/api/v1/plants
@@ -41,6 +46,18 @@ def main(argv: list[str]) -> int:
     )
     running.add_argument("settings", type=Path, metavar="CENTRE.YAML", help="the settings file")
     running.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="default: info")
+    commands.add_parser("import", help="take a CSV file of manual data", add_help=False)
+    commands.add_parser("entities", help="check, export or import what energy is accounted for", add_help=False)
+    commands.add_parser("report", help="write a report of a month or a year", add_help=False)
+    commands.add_parser("why", help="why a number of a statement is what it is", add_help=False)
+    if argv[:1] == ["report"]:
+        return report_cli.report(argv[1:])
+    if argv[:1] == ["why"]:
+        return report_cli.why_command(argv[1:])
+    if argv[:1] == ["import"]:
+        return import_cli.main(argv[1:])
+    if argv[:1] == ["entities"]:
+        return entities_cli.main(argv[1:])
     options = parser.parse_args(argv)
     setup = load_setup(options.settings)
     start_logging(options.log)

@@ -10,6 +10,7 @@ from centre.accounting.carbon import emission, factor_for
 from centre.accounting.completeness import Count
 from centre.accounting.factors import FactorRow
 from centre.accounting.intervals import QUARTER_NS, ZERO, Interval
+from centre.accounting.quality import flag_shares
 from centre.accounting.registers import HOUR_NS, Flag
 from centre.carriers import CARRIERS, Carrier, Flow
 from centre.plant import Meter, Node, Plant
@@ -18,8 +19,7 @@ from centre.store.base import Bucket
 from centre.views import CarrierFigure, DerivedFrom, LoadPoint, MeterFigure, Shares
 
 _WATT: Final = Decimal("0.001")
-_SHARE: Final = Decimal("0.0001")
-_WORST: Final = (Flag.MISSING, Flag.SUSPECT, Flag.ESTIMATED, Flag.MEASURED)
+_WORST: Final = tuple(Flag(letter) for letter in "XQESUCM")
 
 NO_DATA: Final = "no_data"
 NO_METER: Final = "no_meter"
@@ -66,17 +66,8 @@ def meter_figure(day: MeterDay) -> MeterFigure:
 
 
 def shares(intervals: Sequence[Interval]) -> Shares:
-    """Measured and estimated part by energy; by time where nothing flowed. Empty when nothing is known."""
-    total = sum((interval.amount or ZERO for interval in intervals), ZERO)
-    part = sum((interval.estimated for interval in intervals), ZERO)
-    if not total:
-        total = Decimal(sum(interval.known_ns for interval in intervals))
-        part = Decimal(sum(interval.estimated_ns for interval in intervals))
-    if not total:
-        return {}
-    estimated = (part / total).quantize(_SHARE, ROUND_HALF_EVEN)
-    both = {Flag.MEASURED.value: 1 - estimated, Flag.ESTIMATED.value: estimated}
-    return {flag: share for flag, share in both.items() if share}
+    """The flags of what is known by energy; by time where nothing flowed. Empty when nothing is known."""
+    return dict(flag_shares(intervals, missing=False))
 
 
 def carrier_figures(

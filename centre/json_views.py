@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import Any
 
 
@@ -13,8 +14,8 @@ def plain(value: object) -> Any:
     """`value` as what json.dumps takes."""
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Decimal | date):
-        return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
+    if isinstance(value, Decimal | date | Fraction):
+        return _text(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if is_dataclass(value) and not isinstance(value, type):
@@ -24,6 +25,12 @@ def plain(value: object) -> Any:
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _text(value: Decimal | date | Fraction) -> str:
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
 
 def to_json(value: object) -> bytes:

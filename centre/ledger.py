@@ -4,61 +4,44 @@ The store remembers which counters have unaccounted readings, across restarts. A
 soils the stretch between its neighbours, and that stretch is computed from all readings again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from decimal import Decimal
-from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
-from centre.accounting.intervals import QUARTER_NS, Interval, cut, merge
-from centre.accounting.registers import Sample, deltas
-from centre.accounting.zones import day_bounds, hour_bounds, local_day, quarter_floor
+from centre.accounting.calendar import Month, month_bounds, month_of
+from centre.accounting.gap_filling import LONGEST_NS, WEEKS
+from centre.accounting.intervals import Interval, merge
+from centre.accounting.registers import HOUR_NS
+from centre.accounting.zones import day_bounds, hour_bounds, local_day
 from centre.plant import Plant
 from centre.points import Directory, MeterPoints
-from centre.store.base import Bucket, Dirty, Grain, Reading, SeriesKey, Store, StoreError
+from centre.recount import CHUNK_NS, CHUNK_READINGS, Recount
+from centre.register_samples import epoch_of, samples_of
+from centre.store.base import Bucket, Dirty, Grain, SeriesKey, Store, StoreError
 from metering.quantities import IDENTITY
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
-_BEFORE: Final = 32  # readings before a stretch, so that the state of the register at its start is known
-_AFTER: Final = 3  # and behind it: as many as decide whether its last step was an error
-_CHUNK_NS: Final = 16 * QUARTER_NS  # bounds memory, and for how long other tasks wait
-_CHUNK_READINGS: Final = 200_000
 _PER_CYCLE: Final = 500
 _FULL_SHEET: Final = 5000
 _FAR: Final = 2**63 - 1
+_DAY_NS: Final = 86_400 * NS
 
 
-def samples_of(readings: Sequence[Reading]) -> list[Sample]:
-    """Exact register values: a double stands for its shortest text, which is what came over the wire."""
-    return [
-        Sample(at, value if isinstance(value, Decimal) else Decimal(repr(value)))
-        for at, value, _ in readings
-        if not isinstance(value, str)
-    ]
-
-
-def epoch_of(readings: Sequence[Sample]) -> int | None:
-    """The first reading of the new meter, in a stretch in which the meter was changed; None when there is none yet.
-
-    It is where the register fell, else the end of the longest pause: nobody changes a meter while it answers.
-    """
-    pairs = list(pairwise(readings))
-    fell = next((new.at for old, new in pairs if new.value < old.value), None)
-    return fell or max(((new.at - old.at, new.at) for old, new in pairs), default=(0, None))[1]
-
-
-def day_parts(quarters: Sequence[Interval], plant: Plant, start: int, end: int) -> list[Bucket]:
-    """The hours and the day [start, end) made of its quarters; hours without any quarter are left out."""
+def hours_of(quarters: Sequence[Interval], plant: Plant) -> dict[int, Interval]:
+    """The clock hours made of their quarters, by start; hours without any quarter are left out."""
     hours: dict[tuple[int, int], list[Interval]] = {}
     for quarter in quarters:
         hours.setdefault(hour_bounds(quarter.start, plant.zone), []).append(quarter)
-    parts = [
-        Bucket(grain=Grain.HOUR, interval=merge(inside, start=first, end=last))
-        for (first, last), inside in hours.items()
-    ]
-    return [*parts, Bucket(grain=Grain.DAY, interval=merge(quarters, start=start, end=end))]
+    return {first: merge(inside, start=first, end=last) for (first, last), inside in hours.items()}
+
+
+class _Epochs(NamedTuple):
+    """When the meters behind a counter were changed; no reading after `until` can tell it otherwise."""
+
+    at: tuple[int, ...]
+    until: int
 
 
 def _identity(series: SeriesKey) -> SeriesKey:
@@ -77,8 +60,10 @@ class _Sheet:
     buckets: dict[SeriesKey, list[Bucket]] = field(default_factory=dict[SeriesKey, list[Bucket]])
     settled: dict[SeriesKey, int] = field(default_factory=dict[SeriesKey, int])
     size: int = 0
+    changed: int = 0
 
-    def add(self, series: SeriesKey, buckets: Sequence[Bucket]) -> None:
+    def add(self, series: SeriesKey, grain: Grain, intervals: Iterable[Interval]) -> None:
+        buckets = [Bucket(grain=grain, interval=interval) for interval in intervals]
         self.buckets.setdefault(series, []).extend(buckets)
         self.size += len(buckets)
 
@@ -99,7 +84,14 @@ class Ledger:
     every_s: float = 5.0
     log: EventLog = field(default_factory=EventLog)
     _failed: bool = False
-    _epochs: dict[SeriesKey, tuple[int, ...]] = field(default_factory=dict[SeriesKey, tuple[int, ...]])
+    _required: dict[SeriesKey, str] = field(default_factory=dict[SeriesKey, str])
+    _touched: set[tuple[str, Month]] = field(default_factory=set[tuple[str, Month]])
+    _epochs: dict[SeriesKey, _Epochs] = field(default_factory=dict[SeriesKey, _Epochs])
+
+    def take(self) -> set[tuple[str, Month]]:
+        """The sites and months of which something was computed again since this was last asked."""
+        taken, self._touched = self._touched, set()
+        return taken
 
     async def run(self) -> None:
         """Catch up, then keep up, until cancelled."""
@@ -116,99 +108,119 @@ class Ledger:
 
     async def cycle(self) -> int:
         """Settle what is outdated now; returns how many intervals changed. Raises StoreError."""
-        told = {dirty.series: dirty.mark for dirty in await self.store.dirty(_PER_CYCLE) if _identifies(dirty.series)}
-        self._epochs = {key: at for key, at in self._epochs.items() if _identity(key) not in told}
+        told = {dirty.series: dirty for dirty in await self.store.dirty(_PER_CYCLE)}
+        self._epochs = {
+            key: known
+            for key, known in self._epochs.items()
+            if _identity(key) not in told and (key not in told or told[key].first > known.until)
+        }
         counted: dict[SeriesKey, tuple[Plant, MeterPoints]] = {}
         for plant in self.plants:
             for points in await self.directory.points(plant):
                 if points.counter is not None:
                     known = replace(points, epochs=await self._epochs_of(points.counter))
                     counted[points.counter] = (plant, known)
-                    await self.store.require(points.counter, known.fingerprint(plant))
+                    await self._require(points.counter, known.fingerprint(plant))
         outdated = await self.store.dirty(_PER_CYCLE)
         sheet = _Sheet()
-        changed = 0
         for dirty in outdated:
-            if _identifies(dirty.series) and told.get(dirty.series) != dirty.mark:
-                continue  # came meanwhile: it is looked at in the next cycle
+            meanwhile = dirty.series not in told or told[dirty.series].mark != dirty.mark
+            if _identifies(dirty.series) and meanwhile:
+                continue  # it is looked at in the next cycle
             account = counted.get(dirty.series)
             if account is not None:
-                changed += await self._account(dirty, *account, sheet)
+                await self._account(dirty, *account, sheet)
+            epochs = self._epochs.get(dirty.series)
+            if meanwhile and epochs is not None and dirty.first <= epochs.until:
+                del self._epochs[dirty.series]  # what came may tell them otherwise: the next cycle asks again
             sheet.settled[dirty.series] = dirty.mark
-        changed += await self._enter(sheet)
-        return changed
+        await self._enter(sheet)
+        return sheet.changed
 
-    async def _account(self, dirty: Dirty, plant: Plant, points: MeterPoints, sheet: "_Sheet") -> int:
-        """Put the intervals of what is dirty on the sheet, which is entered whenever it is full."""
+    async def _require(self, counter: SeriesKey, fingerprint: str) -> None:
+        if self._required.get(counter) != fingerprint:
+            await self.store.require(counter, fingerprint)
+            self._required[counter] = fingerprint
+
+    async def _account(self, dirty: Dirty, plant: Plant, points: MeterPoints, sheet: _Sheet) -> None:
+        """Put the intervals of what is dirty on the sheet, and of what leans on them."""
         series = dirty.series
-        before = await self._back(series, dirty.first, _AFTER)
-        behind = await self._ahead(series, dirty.last + 1)
-        start = quarter_floor(before[0].at if before else dirty.first)
-        end = quarter_floor(behind[-1].at if behind else dirty.last) + QUARTER_NS
-        changed = 0
+
+        async def history(t0: int, t1: int) -> dict[int, Interval]:
+            if series in sheet.buckets:
+                await self._enter(sheet)
+            return await self._stored(series, Grain.QUARTER, t0, t1)
+
+        recount = Recount(store=self.store, series=series, plant=plant, points=points, history=history)
+        start, end = await recount.bounds(dirty)
+        await self._days(recount, start, end, sheet)
+        for first, last in await self._leaning(series, start, end):
+            await self._enter(sheet)  # their first day may be the last of those: it is read again
+            await self._days(recount, first, last, sheet)
+
+    async def _leaning(self, series: SeriesKey, start: int, end: int) -> list[tuple[int, int]]:
+        """Days behind `end` with gaps whose shape may be that of [start, end), up to four weeks before."""
+        if end + 7 * _DAY_NS - HOUR_NS > self.clock.now_ns():
+            return []
+        near, far = start + 7 * _DAY_NS - LONGEST_NS, end + WEEKS * 7 * _DAY_NS + LONGEST_NS
+        days = await self._stored(series, Grain.DAY, near - _DAY_NS, far)
+        return [(max(at, end), day.end) for at, day in days.items() if day.estimated and day.end > end]
+
+    async def _days(self, recount: Recount, start: int, end: int, sheet: _Sheet) -> None:
+        """Put the quarters of [start, end) and all they are part of on the sheet, entered whenever it is full."""
+        series, plant = recount.series, recount.plant
+        days: dict[int, Interval] = {}
         day = local_day(start, plant.zone)
         while (bounds := day_bounds(day, plant.zone))[0] < end:
             first, last = max(start, bounds[0]), min(end, bounds[1])
             new: list[Interval] = []
-            for at in range(first, last, _CHUNK_NS):
-                new += await self._quarters(series, points, at, min(at + _CHUNK_NS, last))
-            stored = await self.store.read_rollup(series, Grain.QUARTER, *bounds)
-            whole = {bucket.interval.start: bucket.interval for bucket in stored}
-            whole |= {quarter.start: quarter for quarter in new}
-            parts = day_parts([whole[at] for at in sorted(whole)], plant, *bounds)
-            sheet.add(series, [*(Bucket(grain=Grain.QUARTER, interval=quarter) for quarter in new), *parts])
+            for at in range(first, last, CHUNK_NS):
+                new += await recount.quarters(at, min(at + CHUNK_NS, last))
+            around = hour_bounds(first, plant.zone)[0], hour_bounds(last - 1, plant.zone)[1]
+            quarters = {} if (first, last) == around else await self._stored(series, Grain.QUARTER, *around)
+            quarters |= {quarter.start: quarter for quarter in new}
+            hours = hours_of([quarters[at] for at in sorted(quarters)], plant)
+            whole = await self._stored(series, Grain.HOUR, *bounds) | hours
+            days[bounds[0]] = merge([whole[at] for at in sorted(whole)], start=bounds[0], end=bounds[1])
+            sheet.add(series, Grain.QUARTER, new)
+            sheet.add(series, Grain.HOUR, hours.values())
+            sheet.add(series, Grain.DAY, [days[bounds[0]]])
             if sheet.size > _FULL_SHEET:
-                changed += await self._enter(sheet)
+                await self._enter(sheet)
             day += timedelta(days=1)
-        return changed
+        await self._months(series, plant, days, sheet)
 
-    async def _enter(self, sheet: "_Sheet") -> int:
+    async def _months(self, series: SeriesKey, plant: Plant, days: Mapping[int, Interval], sheet: _Sheet) -> None:
+        """Put the months on the sheet, made of their stored days and of these new ones, by start."""
+        for month in {month_of(at, plant.zone, plant.metering_day): None for at in days}:
+            start, end = month_bounds(month, plant.zone, plant.metering_day)
+            whole = await self._stored(series, Grain.DAY, start, end)
+            whole |= {at: day for at, day in days.items() if start <= at < end}
+            sheet.add(series, Grain.MONTH, [merge([whole[at] for at in sorted(whole)], start=start, end=end)])
+            self._touched.add((plant.site, month))
+
+    async def _stored(self, series: SeriesKey, grain: Grain, t0: int, t1: int) -> dict[int, Interval]:
+        found = await self.store.read_rollup(series, grain, t0, t1)
+        return {bucket.interval.start: bucket.interval for bucket in found}
+
+    async def _enter(self, sheet: _Sheet) -> None:
         """Write what is on the sheet, in one step for many series: a step costs the disk a flush."""
-        if not sheet.size and not sheet.settled:
-            return 0
-        changed = await self.store.write_rollup(sheet.buckets, settled=sheet.settled)
-        sheet.clear()
-        return changed
-
-    async def _quarters(self, series: SeriesKey, points: MeterPoints, start: int, end: int) -> list[Interval]:
-        """The intervals of [start, end) from all readings in it and enough on both sides."""
-        readings = [
-            *await self._back(series, start, _BEFORE),
-            *await self.store.read(series, start, end, limit=_CHUNK_READINGS),
-            *await self._ahead(series, end),
-        ]
-        register = deltas(samples_of([reading for reading in readings if not reading.suspect]), points.rule)
-        doubted = {reading.at for reading in readings if reading.suspect}
-        if doubted:
-            register = replace(register, suspects=tuple(sorted(doubted.union(register.suspects))))
-        return cut(register, samples_of(readings), start=start, end=end, max_gap_ns=points.max_gap_ns)
-
-    async def _back(self, series: SeriesKey, at: int, count: int) -> Sequence[Reading]:
-        """The last `count` readings before `at`, or as many more as it takes to reach one that is not suspect."""
-        readings = await self.store.before(series, at, count)
-        while len(readings) == count < _CHUNK_READINGS and all(reading.suspect for reading in readings):
-            count *= 8
-            readings = await self.store.before(series, at, count)
-        return readings
-
-    async def _ahead(self, series: SeriesKey, at: int) -> Sequence[Reading]:
-        """The first readings from `at`: as many as decide, or as it takes to reach one that is not suspect."""
-        count = _AFTER
-        readings = await self.store.read(series, at, _FAR, limit=count)
-        while len(readings) == count < _CHUNK_READINGS and all(reading.suspect for reading in readings):
-            count *= 8
-            readings = await self.store.read(series, at, _FAR, limit=count)
-        return readings
+        if sheet.size or sheet.settled:
+            sheet.changed += await self.store.write_rollup(sheet.buckets, settled=sheet.settled)
+            sheet.clear()
 
     async def _epochs_of(self, counter: SeriesKey) -> tuple[int, ...]:
         """When the meters behind a counter were changed, as their serial numbers tell."""
         if counter not in self._epochs:
             found: list[int | None] = []
+            until = -1
             for last, first in await self.store.changes(_identity(counter)):
-                inside = await self.store.read(counter, last + 1, first + 1, limit=_CHUNK_READINGS)
+                inside = await self.store.read(counter, last + 1, first + 1, limit=CHUNK_READINGS)
                 inside = inside or await self.store.read(counter, first + 1, _FAR, limit=1)
                 found.append(epoch_of(samples_of([*await self.store.before(counter, last + 1, 1), *inside])))
+                until = max([first, *(reading.at for reading in inside)])
+            at = tuple(epoch for epoch in found if epoch is not None)
             if None in found:
-                return tuple(at for at in found if at is not None)  # not for long: its first reading is still to come
-            self._epochs[counter] = tuple(at for at in found if at is not None)
-        return self._epochs[counter]
+                return at  # not for long: its first reading is still to come
+            self._epochs[counter] = _Epochs(at, until)
+        return self._epochs[counter].at

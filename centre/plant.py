@@ -14,7 +14,8 @@ class Meter:
     """A device that counts one flow of one carrier across the boundary of its node.
 
     `point` names the counter where the usual one does not count it. `limit` is the largest rate the connection can
-    carry, kW for electricity and heat, m3/h for the others; None when it is not known.
+    carry, kW for electricity and heat, m3/h for the others; None when it is not known. `accuracy` is its class in
+    percent; None: that of its carrier in config/management.yaml.
     """
 
     device: str
@@ -22,6 +23,7 @@ class Meter:
     flow: Flow
     point: str | None = None
     limit: Decimal | None = None
+    accuracy: Decimal | None = None
     replaced: tuple[Replacement, ...] = ()
 
 
@@ -43,13 +45,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plant:
-    """A site; `region` names the row of the grid factor table, `zone` says when its day begins."""
+    """A site; `region` names its row of the grid factor table, `zone` and `metering_day` when days and months begin."""
 
     site: str
     name: Mapping[str, str]
     zone: ZoneInfo
     region: str
     tree: Node
+    metering_day: int = 1
 
     def meters(self) -> Iterator[Meter]:
         """All meters of the tree; a device stands here once for each carrier and flow it counts."""

@@ -14,7 +14,7 @@ from wattline.clock import NS, Clock
 
 _FRESH_S: Final = 5.0
 _DAY_NS: Final = 86_400 * NS
-_RULES: Final = 1  # raise it when the accounting changes: every interval is computed again
+_RULES: Final = 2  # raise it when the accounting changes: every interval is computed again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class MeterPoints:
     pulse_interval_s: Decimal | None = None
     modulus: Decimal | None = None
     epochs: tuple[int, ...] = ()
+    integrated: bool = False
+    """The meter has no register: `counter` is its gauge, whose integral is the amount."""
 
     @property
     def unit(self) -> str:
@@ -65,7 +67,8 @@ class MeterPoints:
 
     def fingerprint(self, plant: Plant) -> str:
         """Changes whenever the intervals of the counter have to be computed again."""
-        return f"{_RULES}|{self.rule}|{self.interval_s}|{plant.zone.key}"
+        kind = "integral" if self.integrated else "register"
+        return f"{_RULES}|{kind}|{self.rule}|{self.interval_s}|{plant.zone.key}|{plant.metering_day}"
 
 
 def resolve(plant: Plant, inventory: Mapping[str, tuple[str, DeviceInfo]]) -> tuple[MeterPoints, ...]:
@@ -79,8 +82,9 @@ def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> Me
     gateway, info = known
     points = {point.name: point for point in info.points}
     wanted = (meter.point,) if meter.point is not None else counters_for(meter.carrier, meter.flow)
-    counter = pick(wanted, points)
     gauge = pick(CARRIERS[meter.carrier].gauges, points)
+    register = pick(wanted, points)
+    counter = register or (gauge if meter.point is None else None)
     return MeterPoints(
         meter=meter,
         gateway=gateway,
@@ -89,7 +93,8 @@ def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> Me
         gauge=None if gauge is None else SeriesKey(site, meter.device, gauge),
         interval_s=_interval_s(info, points.get(counter or "")),
         pulse_interval_s=_interval_s(info, points.get(gauge or counter or "")),
-        modulus=None if counter is None else points[counter].modulus,
+        modulus=None if register is None else points[register].modulus,
+        integrated=register is None and counter is not None,
     )
 
 

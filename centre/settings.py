@@ -4,7 +4,8 @@ See config/centre.example.yaml. Every mistake is a line `FILE:LINE: KEY: what` o
 """
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,13 +15,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from centre.accounting.carbon import GRID_METRIC
+from centre.accounting.factor_policies import NamedPolicy, load_policies
 from centre.accounting.factors import FactorRow, FactorTableError, load_factors, regions
+from centre.accounting.management_file import load_management
+from centre.accounting.rate_tables_file import load_power_factors
 from centre.accounting.registers import Replacement
-from centre.carriers import Carrier, Flow
+from centre.accounting.zones import local_day
+from centre.budgets import budget_mistakes
+from centre.carriers import Carrier, Flow, meter_mistakes
+from centre.entities import Entities, Entity, entities_of
+from centre.entities_file import load_entities
+from centre.entities_tree import entities_of_tree, tree_on
 from centre.plant import Meter, Node, Plant
+from centre.plant_terms import PlantTerms, TermsSettings, plant_terms
+from centre.records import Rules
+from centre.upper_settings import Levels, LevelsSettings, UpperSettings, levels_of
 from metering.lineprotocol import check_name
-from metering.quantities import Kind, quantity_of
 from wattline.broker_settings import BrokerSettings
+from wattline.clock import SystemClock
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
 from wattline.settings_file import FileSettings, load_settings
@@ -78,6 +90,7 @@ class MeterSettings(_Strict):
     flow: Flow
     point: str | None = None
     limit: Positive | None = None
+    accuracy: Positive | None = None
     replaced: list[ReplacementSettings] = []
 
 
@@ -88,12 +101,12 @@ class NodeSettings(_Strict):
     children: list["NodeSettings"] = []
 
 
-class PlantSettings(_Strict):
+class PlantSettings(TermsSettings):
     site: Name
     name: Names
     zone: str
     region: str
-    tree: NodeSettings
+    tree: NodeSettings | None = None
 
 
 class StoreSettings(_Strict):
@@ -116,7 +129,10 @@ class CentreSettings(FileSettings):
     store: StoreSettings
     ingest: IngestSettings = IngestSettings()
     factors: Path | None = None
-    plants: Annotated[list[PlantSettings], Field(min_length=1)]
+    entities: Path | None = None
+    upper: UpperSettings | None = None
+    levels: LevelsSettings | None = None
+    plants: tuple[PlantSettings, ...] = ()
 
     @property
     def host(self) -> str:
@@ -135,6 +151,25 @@ class Setup:
     store: Path
     factors: tuple[FactorRow, ...]
     plants: tuple[Plant, ...]
+    rules: Mapping[str, Rules]  # by site
+    entities: Entities
+    levels: Levels | None = None
+
+    @property
+    def books(self) -> Path:
+        """The file of the books, beside the store."""
+        return self.store.with_name("books.db")
+
+
+def _root_mistakes(plant: PlantSettings, listed: bool, at: KeyPath, document: Document) -> list[ConfigError]:
+    """The tree stands in one place: here, or in the file of `entities`."""
+    mistakes: list[ConfigError] = []
+    if (plant.tree is not None) == listed:
+        text = "stands there already" if listed else "has no entry here and no plant in the file of `entities`"
+        mistakes.append(document.error(at, f"the tree of {plant.site} {text}"))
+    if plant.tree is not None:
+        mistakes += _tree_mistakes(plant.tree, at, document)
+    return mistakes
 
 
 def load_setup(path: Path) -> Setup:
@@ -149,28 +184,96 @@ def load_setup(path: Path) -> Setup:
     if settings.ingest.workers > 1 and settings.broker.protocol != "5":
         mistakes.append(document.error(("ingest", "workers"), "several workers need `protocol: 5` of the broker"))
     known = regions(factors, GRID_METRIC)
+    listed = _listed(settings, path.parent)
     plants: list[Plant] = []
+    terms: dict[str, PlantTerms] = {}
+    policies = load_policies(config_dir() / "factor_policies.yaml", factors)
     for place, plant in enumerate(settings.plants):
+        root = listed.plant(plant.site)
+        at = ("plants", place)
         if plant.site in {earlier.site for earlier in settings.plants[:place]}:
-            mistakes.append(document.error(("plants", place, "site"), f"{plant.site} stands here a second time"))
+            mistakes.append(document.error((*at, "site"), f"{plant.site} stands here a second time"))
         if plant.region not in known:
             near = ", ".join(sorted(known))
-            mistakes.append(
-                document.error(
-                    ("plants", place, "region"), f"the table {table.name} has no {GRID_METRIC} for it: {near}"
-                )
+            text = f"the table {table.name} has no {GRID_METRIC} for it: {near}"
+            mistakes.append(document.error((*at, "region"), text))
+        mistakes += _root_mistakes(plant, root is not None, (*at, "tree"), document)
+        try:
+            terms[plant.site] = plant_terms(
+                plant, policies, document=document, at=("plants", place), folder=path.parent
             )
-        mistakes += _tree_mistakes(plant.tree, ("plants", place, "tree"), document)
+        except ConfigError as err:
+            mistakes.append(err)
         zone = _zone(plant.zone)
         if zone is None:
             mistakes.append(
                 document.error(("plants", place, "zone"), "is no time zone; write a name such as Asia/Shanghai")
             )
-        else:
-            plants.append(_plant(plant, zone))
+        elif plant.tree is not None:
+            plants.append(_plant(plant, zone, _node(plant.tree)))
+        elif root is not None:
+            plants.append(_plant(plant, zone, tree_on(listed, root.key, local_day(SystemClock().now_ns(), zone))))
+        if plants and plants[-1].site == plant.site:
+            nodes = [node.id for node in plants[-1].tree.walk()]
+            mistakes += budget_mistakes(plant.budgets, nodes, ("plants", place), document)
+    levels, wrong = _levels(settings, listed, policies, known, document)
+    mistakes += wrong
     if mistakes:
         raise ConfigError("\n".join(str(mistake) for mistake in mistakes))
-    return Setup(settings=settings, store=path.parent / settings.store.sqlite, factors=factors, plants=tuple(plants))
+    return Setup(
+        settings=settings,
+        store=path.parent / settings.store.sqlite,
+        factors=factors,
+        plants=tuple(plants),
+        rules=rules_of(factors, terms),
+        entities=entities_of((*listed, *_entities(plants, listed))),
+        levels=levels,
+    )
+
+
+def _levels(
+    settings: CentreSettings,
+    listed: Entities,
+    policies: Mapping[str, NamedPolicy],
+    known: Collection[str],
+    document: Document,
+) -> tuple[Levels | None, list[ConfigError]]:
+    """What this centre rolls up, and what is wrong with it."""
+    if settings.levels is not None:
+        try:
+            return levels_of(settings.levels, listed, policies, sorted(known), document), []
+        except ConfigError as err:
+            return None, [err]
+    if settings.plants:
+        return None, []
+    return None, [document.error(("plants",), "there is neither a plant nor `levels` above plants")]
+
+
+def _listed(settings: CentreSettings, folder: Path) -> Entities:
+    """The entities of the file that `entities` names; raises ConfigError."""
+    return entities_of(()) if settings.entities is None else load_entities(folder / settings.entities)
+
+
+def _entities(plants: Sequence[Plant], listed: Entities) -> Iterator[Entity]:
+    """Those of the plants whose tree stands in the settings."""
+    for plant in plants:
+        if listed.plant(plant.site) is None:
+            yield from entities_of_tree(plant)
+
+
+def rules_of(factors: tuple[FactorRow, ...], terms: Mapping[str, PlantTerms]) -> dict[str, Rules]:
+    """The rules of each plant with the shipped limits and tables; raises ConfigError."""
+    management = load_management(config_dir() / "management.yaml")
+    tables = load_power_factors(config_dir() / "power-factor.yaml")
+    return {
+        site: Rules(
+            factors=factors,
+            management=replace(management, alarms={**management.alarms, **found.alarms}),
+            power_factors=tables,
+            terms=found,
+        )
+        for site, found in terms.items()
+    }
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -207,22 +310,21 @@ def _tree_mistakes(tree: NodeSettings, path: KeyPath, document: Document) -> lis
 
 
 def _meter_mistakes(meter: MeterSettings) -> list[tuple[str, str]]:
-    mistakes: list[tuple[str, str]] = []
-    if meter.flow is Flow.GENERATION and meter.carrier is not Carrier.ELECTRICITY:
-        mistakes.append(("flow", "generation is counted for electricity only"))
-    if meter.flow is Flow.EXPORT and meter.carrier is not Carrier.ELECTRICITY and meter.point is None:
-        mistakes.append(("flow", "export of this carrier needs the `point` that counts it"))
-    if meter.point is not None:
-        quantity = quantity_of(meter.point)
-        if quantity is None or quantity.kind is not Kind.COUNTER:
-            mistakes.append(("point", "is no counter, such as energy_active_export_total"))
+    mistakes = meter_mistakes(meter.carrier, meter.flow, meter.point)
     if any(change.at.tzinfo is None for change in meter.replaced):
         mistakes.append(("replaced", "a time needs its offset, such as 2026-03-01T10:00:00+08:00"))
     return mistakes
 
 
-def _plant(plant: PlantSettings, zone: ZoneInfo) -> Plant:
-    return Plant(site=plant.site, name=plant.name.model_dump(), zone=zone, region=plant.region, tree=_node(plant.tree))
+def _plant(plant: PlantSettings, zone: ZoneInfo, tree: Node) -> Plant:
+    return Plant(
+        site=plant.site,
+        name=plant.name.model_dump(),
+        zone=zone,
+        region=plant.region,
+        tree=tree,
+        metering_day=1 if plant.contract is None else plant.contract.metering_day,
+    )
 
 
 def _node(node: NodeSettings) -> Node:
@@ -241,6 +343,7 @@ def _meter(meter: MeterSettings) -> Meter:
         flow=meter.flow,
         point=meter.point,
         limit=meter.limit,
+        accuracy=meter.accuracy,
         replaced=tuple(
             Replacement(
                 at=int(change.at.timestamp()) * _NS, final=change.final, initial=change.initial, factor=change.factor

@@ -2,37 +2,34 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
-from urllib.parse import urlencode
+from typing import Final, Protocol
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from centre.errors import FigureError, UnknownSite
+from centre.errors import FigureError
 from centre.plant import Node, Plant
 from centre.store.base import StoreError
 from centre.views import Energy, Hours, Live, Load
 from centre.web_curve import curve
 from centre.web_headers import PageHeaders
 from centre.web_hours import hours_view
-from centre.web_i18n import LANGUAGES, Words, choose_language, load_words
+from centre.web_i18n import Words
 from centre.web_live import gap_views, gateway_views, live_view, meter_key, troubles
 from centre.web_panel import panel_view
+from centre.web_render import Answer, Renderer, plant_of
 
 _HERE: Final = Path(__file__).parent
 _STATIC: Final = _HERE / "static"
 _EVERY_S: Final = 2.0
 _MAX_STREAMS: Final = 64
-_COOKIE: Final = "lang"
-_YEAR_S: Final = 365 * 86400
 
 
 class PageFigures(Protocol):
@@ -50,9 +47,6 @@ class PageFigures(Protocol):
     async def hours(self, site: str) -> Hours: ...
 
 
-Answer = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
 def routes(figures: PageFigures) -> list[BaseRoute]:
     """The page at `/`, its parts, its stream, and `/static`; mount them after the API's."""
     page = _Page(figures)
@@ -66,7 +60,7 @@ def routes(figures: PageFigures) -> list[BaseRoute]:
         "/favicon.ico": _favicon,
     }
     return [
-        *(Route(path, partial(page.answered, answer), middleware=guarded) for path, answer in answers.items()),
+        *(Route(path, partial(page.renderer.answered, answer), middleware=guarded) for path, answer in answers.items()),
         Mount("/static", StaticFiles(directory=_STATIC), middleware=guarded),
     ]
 
@@ -80,28 +74,11 @@ class _Page:
 
     def __init__(self, figures: PageFigures) -> None:
         self._figures = figures
-        self._words = load_words()
+        self.renderer = Renderer()
         self._streams = 0
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-
-    async def answered(self, answer: Answer, request: Request) -> Response:
-        """The answer, or a page that says in words why there is none."""
-        try:
-            return await answer(request)
-        except (FigureError, StoreError) as err:
-            words = self._words_for(request)
-            code, status = (err.code, err.status) if isinstance(err, FigureError) else ("unavailable", 503)
-            reason = words.get(f"error.{code}", words("error.unavailable"))
-            return HTMLResponse(self._render("error.html", t=words, reason=reason), status_code=status)
 
     async def whole(self, request: Request) -> Response:
-        plant, words = self._plant(request), self._words_for(request)
+        plant, words = plant_of(self._figures.plants, request), self.renderer.words(request)
         node = _node(plant, request)
         live, energy, load, hours = await asyncio.gather(
             self._figures.live(plant.site),
@@ -109,52 +86,48 @@ class _Page:
             self._figures.load(plant.site),
             self._figures.hours(plant.site),
         )
-        html = self._render(
+        return self.renderer.page(
+            request,
             "page.html",
-            t=words,
             plant=plant,
             name=words.named(plant.name),
             plants=tuple(self._figures.plants.values()),
-            languages=tuple(self._words.values()),
             node=node,
             panel=panel_view(plant, node, energy, load, words),
             live=live_view(plant, live, words),
             gateways=gateway_views(plant, live, words),
             hours=hours_view(plant, hours, words),
+            meter_key=meter_key,
             **_attention(plant, live, words),
         )
-        response = HTMLResponse(html, headers={"content-language": words("language.code")})
-        if request.query_params.get("lang") in LANGUAGES:
-            response.set_cookie(_COOKIE, words.lang, max_age=_YEAR_S, httponly=True, samesite="lax")
-        return response
 
     async def panel(self, request: Request) -> Response:
-        plant, words = self._plant(request), self._words_for(request)
+        plant, words = plant_of(self._figures.plants, request), self.renderer.words(request)
         node = _node(plant, request)
         live, energy, load = await asyncio.gather(
             self._figures.live(plant.site), self._figures.energy(plant.site), self._figures.load(plant.site)
         )
         panel = panel_view(plant, node, energy, load, words)
         view = live_view(plant, live, words)
-        return HTMLResponse(self._render("panel.html", t=words, plant=plant, panel=panel, live=view))
+        return HTMLResponse(self.renderer.part("panel.html", t=words, plant=plant, panel=panel, live=view))
 
     async def attention(self, request: Request) -> Response:
-        plant, words = self._plant(request), self._words_for(request)
+        plant, words = plant_of(self._figures.plants, request), self.renderer.words(request)
         live = await self._figures.live(plant.site)
         view = live_view(plant, live, words)
         hours = hours_view(plant, await self._figures.hours(plant.site), words)
-        html = self._render(
+        html = self.renderer.part(
             "attention.html", t=words, plant=plant, live=view, hours=hours, **_attention(plant, live, words)
         )
         return HTMLResponse(html)
 
     async def curve(self, request: Request) -> Response:
-        plant, words = self._plant(request), self._words_for(request)
+        plant, words = plant_of(self._figures.plants, request), self.renderer.words(request)
         load = await self._figures.load(plant.site)
         return JSONResponse(curve(plant, load, _node(plant, request), words))
 
     async def live(self, request: Request) -> Response:
-        plant, words = self._plant(request), self._words_for(request)
+        plant, words = plant_of(self._figures.plants, request), self.renderer.words(request)
         if self._streams >= _MAX_STREAMS:
             return Response(status_code=503, headers={"retry-after": "10"})
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -177,21 +150,6 @@ class _Page:
         finally:
             self._streams -= 1
 
-    def _plant(self, request: Request) -> Plant:
-        """The plant of `?site=`, or the first one."""
-        plants = self._figures.plants
-        site = request.query_params.get("site") or next(iter(plants))
-        if site not in plants:
-            raise UnknownSite(site)
-        return plants[site]
-
-    def _words_for(self, request: Request) -> Words:
-        asked, kept = request.query_params.get("lang"), request.cookies.get(_COOKIE)
-        return self._words[choose_language(asked, kept, request.headers.get("accept-language", ""))]
-
-    def _render(self, template: str, **context: object) -> str:
-        return self._templates.get_template(template).render(context, query=_query, meter_key=meter_key)
-
 
 def _node(plant: Plant, request: Request) -> Node:
     """The node of `?node=`, or the whole plant."""
@@ -208,7 +166,3 @@ def _attention(plant: Plant, live: Live, words: Words) -> dict[str, object]:
         "gaps": gap_views(plant, live, words),
         "nothing_yet": bool(live.meters) and all(meter.state == "never" for meter in live.meters),
     }
-
-
-def _query(**values: str) -> str:
-    return urlencode(values)

@@ -20,6 +20,9 @@ _SCALES: Final = {
     "kW": (("kW", Decimal(1)), ("MW", Decimal(1000))),
     "kWh": (("kWh", Decimal(1)), ("MWh", Decimal(1000)), ("GWh", Decimal(10) ** 6)),
     "kg": (("kg", Decimal(1)), ("t", Decimal(1000))),
+    "tCO2": (("kg CO₂", Decimal("0.001")), ("t CO₂", Decimal(1))),
+    "tCO2e": (("kg CO₂e", Decimal("0.001")), ("t CO₂e", Decimal(1))),
+    "tce": (("kgce", Decimal("0.001")), ("tce", Decimal(1))),
     "m3": (("m³", Decimal(1)),),
     "m3/h": (("m³/h", Decimal(1)),),
 }
@@ -108,3 +111,8 @@ def when(at_ns: int, now_ns: int, zone: ZoneInfo) -> str:
     if at.date() == now.date():
         return f"{at:%H:%M:%S}"
     return f"{at:%m-%d %H:%M}" if at.year == now.year else f"{at:%Y-%m-%d %H:%M}"
+
+
+def moment(at_ns: int, zone: ZoneInfo) -> str:
+    """`2026-11-20 14:05`: a day and minute of the plant's clock."""
+    return f"{local(at_ns, zone):%Y-%m-%d %H:%M}"

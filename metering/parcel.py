@@ -108,14 +108,19 @@ def seal(
     return Parcel(id=parcel_id, first_at=first_at, last_at=last_at, readings=readings, body=body)
 
 
+def inflated(body: bytes) -> str:
+    """The text in gzipped bytes, at most MAX_TEXT of it; raises ParcelError, zlib.error or UnicodeDecodeError."""
+    inflate = zlib.decompressobj(wbits=31)
+    raw = inflate.decompress(body, MAX_TEXT)
+    if inflate.unconsumed_tail or not inflate.eof:
+        raise ParcelError("truncated, or larger than a parcel may be")
+    return raw.decode()
+
+
 def open_parcel(body: bytes) -> Received:
     """Decode a parcel's bytes; raises ParcelError. Never expands to more than MAX_TEXT bytes."""
     try:
-        inflate = zlib.decompressobj(wbits=_GZIP)
-        raw = inflate.decompress(body, MAX_TEXT)
-        if inflate.unconsumed_tail or not inflate.eof:
-            raise ParcelError("truncated, or larger than a parcel may be")
-        lines = [parse_line(text) for text in raw.decode().splitlines() if text]
+        lines = [parse_line(text) for text in inflated(body).splitlines() if text]
         if not lines or lines[-1].measurement != MEASUREMENT:
             raise ParcelError("does not end with its wattline_parcel line")
         own = lines.pop()

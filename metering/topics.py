@@ -24,6 +24,11 @@ class Topics:
         return self._of("readings")
 
     @property
+    def intervals(self) -> str:
+        """Of a centre: what it forwards to the centre above it."""
+        return self._of("intervals")
+
+    @property
     def status(self) -> str:
         return self._of("status")
 
@@ -44,6 +49,7 @@ ALL_READINGS: Final = f"{ROOT}/+/+/readings"
 SHARED_READINGS: Final = f"$share/wattline/{ALL_READINGS}"
 """MQTT 5: each parcel goes to one of those who subscribed so, by the broker's choice."""
 ALL_STATUS: Final = f"{ROOT}/+/+/status"
+ALL_INTERVALS: Final = f"{ROOT}/+/+/intervals"
 
 
 def parse_topic(topic: str) -> tuple[Topics, str]:

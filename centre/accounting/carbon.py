@@ -11,13 +11,12 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from centre.accounting.factors import IN_FORCE, LATEST_PUBLISHED, FactorRow, in_force, latest_published
+from centre.accounting.factor_choice import FactorPolicy, Knowledge, ReportDates, choose
+from centre.accounting.factors import FactorRow
+from centre.accounting.terms import NO_FACTOR, NO_QUANTITY, times
 from centre.carriers import Carrier
 
 GRID_METRIC: Final = "grid_co2_factor_average"
-
-NO_FACTOR: Final = "no_factor"
-NO_QUANTITY: Final = "no_quantity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +35,9 @@ _RULES: Final[Mapping[Carrier, _Rule]] = MappingProxyType(
     }
 )
 
-# kg for one unit of the carrier's quantity (kWh or m3) for each unit of factor: 1 kWh = 0.0036 GJ
-_KG: Final[Mapping[tuple[str, str], Decimal]] = MappingProxyType(
-    {
-        ("kWh", "kgCO2/kWh"): Decimal(1),
-        ("kWh", "tCO2/GJ"): Decimal("3.6"),
-        ("m3", "tCO2/1e4m3"): Decimal("0.1"),
-        ("m3", "kgCO2e/m3"): Decimal(1),
-    }
-)
+# what a figure of a day can know: what was published by that day; a region with meters has its own grid factor
+_OF_THE_DAY: Final = FactorPolicy(name="day", knowledge=Knowledge.LATEST_PUBLISHED)
+_OF_THE_GRID: Final = replace(_OF_THE_DAY, national=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +53,10 @@ class Emission:
 def factor_for(carrier: Carrier, region: str, day: date, rows: Sequence[FactorRow]) -> FactorRow | None:
     """The row that counts for a carrier in a region on a day, with the policy that chose it."""
     rule = _RULES[carrier]
-    if carrier is Carrier.ELECTRICITY:
-        row = latest_published(rows, metric=rule.metric, region=region, day=day)
-        policy = LATEST_PUBLISHED
-    else:
-        row = in_force(rows, carrier=rule.carrier, metric=rule.metric, region=region, day=day)
-        policy = IN_FORCE
-    return None if row is None else replace(row, policy=policy)
+    policy = _OF_THE_GRID if carrier is Carrier.ELECTRICITY else _OF_THE_DAY
+    dates = ReportDates(made_on=day, run_on=day)
+    found = choose(rows, policy, carrier=rule.carrier, metric=rule.metric, region=region, day=day, dates=dates)
+    return None if found.row is None else replace(found.row, policy=found.reason)
 
 
 def emission(carrier: Carrier, imported: Decimal | None, unit: str, factor: FactorRow | None) -> Emission:
@@ -76,5 +66,5 @@ def emission(carrier: Carrier, imported: Decimal | None, unit: str, factor: Fact
         return Emission(scope=scope, kg=None, factor=None, reason=NO_FACTOR)
     if imported is None:
         return Emission(scope=scope, kg=None, factor=factor, reason=NO_QUANTITY)
-    kg = imported * factor.value * _KG[unit, factor.value_unit]
+    kg = times(imported, unit, factor, "kgCO2")
     return Emission(scope=scope, kg=kg.normalize(), factor=factor, reason=None)

@@ -1,26 +1,25 @@
-"""Emission factors: dated rows of a table, and the policy by which a day gets its row.
+"""Factors: the dated rows of config/factors.csv. Which of them counts is decided in centre.accounting.factor_choice.
 
-The table is config/factors.csv; its numbers are text of third parties, `confirmed` says whether a second source was
-seen. Grid factors have two axes of time: the data year (valid_from, valid_to) and the day of publication.
+The numbers are text of third parties, `confirmed` says whether a second source was seen; what is not confirmed is shown
+as such. A row has two axes of time: what it is valid for (a data year, or since a day), and the day it was published.
+`factor_set` names the table it belongs to: the same fuel stands in several with different numbers.
 """
 
 import csv
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
-_PUBLISHED: Final = re.compile(r"\((\d{4}-\d{2}-\d{2})\)")
 _COLUMNS: Final = (
-    "carrier", "unit", "metric", "value", "value_unit", "region", "valid_from", "valid_to", "source", "confirmed",
+    "carrier", "unit", "metric", "value", "value_unit", "region", "valid_from", "valid_to", "published_on",
+    "factor_set", "source", "confirmed",
 )  # fmt: skip
 
-LATEST_PUBLISHED: Final = "latest data year published on or before the day"
-IN_FORCE: Final = "in force on the day"
 NATIONAL: Final = "CN"
+WORLD: Final = "world"
 
 
 class FactorTableError(ValueError):
@@ -40,9 +39,15 @@ class FactorRow:
     valid_from: date | None
     valid_to: date | None
     published_on: date | None
+    factor_set: str
     source: str
     confirmed: bool
     policy: str = ""
+
+    @property
+    def known_from(self) -> date:
+        """The first day on which somebody could have used it; a row without day of publication, from its validity."""
+        return self.published_on or self.valid_from or date.min
 
 
 def load_factors(path: Path) -> tuple[FactorRow, ...]:
@@ -52,19 +57,27 @@ def load_factors(path: Path) -> tuple[FactorRow, ...]:
             reader = csv.DictReader(file, strict=True)
             if tuple(reader.fieldnames or ()) != _COLUMNS:
                 raise FactorTableError(f"{path}:1: the columns must be {','.join(_COLUMNS)}")
-            return tuple(_row(fields, f"{path}:{reader.line_num}") for fields in reader)
+            rows: dict[str, FactorRow] = {}
+            for fields in reader:
+                where = f"{path}:{reader.line_num}"
+                row = _row(fields, where)
+                if row.id in rows:
+                    raise FactorTableError(f"{where}: {row.id} stands here a second time")
+                rows[row.id] = row
+            return tuple(rows.values())
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise FactorTableError(f"{path}: cannot be read: {err}") from err
 
 
 def _row(fields: dict[str, str], where: str) -> FactorRow:
     try:
-        published = _PUBLISHED.search(fields["source"])
         value = Decimal(fields["value"])
         if not value.is_finite() or value < 0:
             raise ValueError(f"{value} is no factor")
+        name = "/".join(fields[name] for name in ("carrier", "metric", "region", "factor_set", "valid_from"))
+        published = fields["published_on"]
         return FactorRow(
-            id="/".join(fields[name] for name in ("carrier", "metric", "region", "valid_from")),
+            id=f"{name}@{published}" if published else name,
             carrier=fields["carrier"],
             metric=fields["metric"],
             value=value,
@@ -72,7 +85,8 @@ def _row(fields: dict[str, str], where: str) -> FactorRow:
             region=fields["region"],
             valid_from=_date(fields["valid_from"]),
             valid_to=_date(fields["valid_to"]),
-            published_on=None if published is None else date.fromisoformat(published[1]),
+            published_on=_date(published),
+            factor_set=fields["factor_set"],
             source=fields["source"],
             confirmed={"yes": True, "no": False}[fields["confirmed"]],
         )
@@ -87,33 +101,3 @@ def _date(text: str) -> date | None:
 def regions(rows: Iterable[FactorRow], metric: str) -> frozenset[str]:
     """The regions for which the table has `metric`."""
     return frozenset(row.region for row in rows if row.metric == metric)
-
-
-def latest_published(rows: Sequence[FactorRow], *, metric: str, region: str, day: date) -> FactorRow | None:
-    """The row of the latest data year among those published on or before `day`; None when there was none yet.
-
-    So a report of a past month keeps the factor it had, however often it is run again.
-    """
-    known = [
-        row
-        for row in rows
-        if row.metric == metric and row.region == region and row.published_on is not None and row.published_on <= day
-    ]
-    return max(known, key=lambda row: (row.valid_from or date.min, row.published_on or date.min), default=None)
-
-
-def in_force(rows: Sequence[FactorRow], *, carrier: str, metric: str, region: str, day: date) -> FactorRow | None:
-    """The row valid on `day`, the latest begun where several are; the region's own, or the national one."""
-    for place in (region, NATIONAL):
-        valid = [
-            row
-            for row in rows
-            if row.carrier == carrier
-            and row.metric == metric
-            and row.region == place
-            and (row.valid_from is None or row.valid_from <= day)
-            and (row.valid_to is None or day <= row.valid_to)
-        ]
-        if valid:
-            return max(valid, key=lambda row: row.valid_from or date.min)
-    return None

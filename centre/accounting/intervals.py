@@ -5,8 +5,9 @@ the interval is measured; where they are further apart the total is kept, its sh
 interval the gap reaches into is marked as estimated.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -15,6 +16,7 @@ from centre.accounting.registers import Flag, Register, Sample, Step
 QUARTER_NS: Final = 900_000_000_000
 _PLACES: Final = Decimal("1e-9")
 ZERO: Final = Decimal(0)
+_TELLING: Final = (Flag.SUSPECT, Flag.SUBSTITUTED, Flag.MANUAL, Flag.COMPUTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +24,8 @@ class Interval:
     """What one counter counted in [start, end) (UTC ns).
 
     `amount` is None when nothing is known; otherwise it covers `known_ns`, of which `estimated_ns` lie in gaps, with
-    `estimated` of the amount. `readings` arrived in it, `suspects` of them were dropped, `breaks` steps could not be
-    counted. `open`: later readings will still add to it.
+    `estimated` of the amount; `marked` are the amounts under other flags than M and E. `readings` arrived in it,
+    `suspects` of them were dropped, `breaks` steps could not be counted. `open`: later readings will still add to it.
     """
 
     start: int
@@ -36,15 +38,18 @@ class Interval:
     suspects: int = 0
     breaks: int = 0
     open: bool = False
+    marked: tuple[tuple[Flag, Decimal], ...] = ()
 
     @property
     def flag(self) -> Flag:
-        """The one letter that says the most: missing, suspect, estimated or measured."""
+        """The one letter that says the most: missing, suspect, estimated, what else it is made of, or measured."""
         if self.amount is None:
             return Flag.SUSPECT if self.breaks else Flag.MISSING
         if self.suspects or self.breaks:
             return Flag.SUSPECT
-        return Flag.ESTIMATED if self.estimated_ns else Flag.MEASURED
+        if self.estimated_ns:
+            return Flag.ESTIMATED
+        return next((flag for flag in _TELLING if any(flag is mark for mark, _ in self.marked)), Flag.MEASURED)
 
 
 @dataclass(slots=True)
@@ -56,63 +61,97 @@ class _Sum:
     readings: int = 0
     suspects: int = 0
     breaks: int = 0
+    marked: dict[Flag, Decimal] = field(default_factory=dict[Flag, Decimal])
 
-    def add(self, amount: Decimal, length_ns: int, *, estimated: bool) -> None:
+    def add(self, amount: Decimal, length_ns: int, flag: Flag) -> None:
         self.amount = amount if self.amount is None else self.amount + amount
         self.known_ns += length_ns
-        if estimated:
+        if flag is Flag.ESTIMATED:
             self.estimated += amount
             self.estimated_ns += length_ns
+        elif flag is not Flag.MEASURED:
+            self.mark(flag, amount)
+
+    def mark(self, flag: Flag, amount: Decimal) -> None:
+        self.marked[flag] = self.marked.get(flag, ZERO) + amount
+
+    def interval(self, start: int, end: int, *, still_open: bool) -> Interval:
+        return Interval(
+            start=start,
+            end=end,
+            amount=self.amount,
+            estimated=self.estimated,
+            known_ns=self.known_ns,
+            estimated_ns=self.estimated_ns,
+            readings=self.readings,
+            suspects=self.suspects,
+            breaks=self.breaks,
+            open=still_open,
+            marked=tuple(sorted(self.marked.items())),
+        )
 
 
 def cut(
-    register: Register, samples: Sequence[Sample], *, start: int, end: int, max_gap_ns: int, step_ns: int = QUARTER_NS
+    register: Register,
+    samples: Sequence[Sample],
+    *,
+    start: int,
+    end: int,
+    max_gap_ns: int,
+    step_ns: int = QUARTER_NS,
+    times: Sequence[int] | None = None,
+    readings: Mapping[int, int] | None = None,
 ) -> list[Interval]:
     """The intervals of `step_ns` from `start` to `end` (both on the grid); `samples` are those the register came from.
 
-    Only what lies in [start, end) is used; the samples must reach beyond it on both sides where there are any.
+    Only what lies in [start, end) is used; the samples must reach beyond it on both sides where there are any. `times`
+    are those of all readings, where `samples` leave out some that change nothing; or `readings` says how many arrived
+    in the intervals, by their start.
     """
     sums = [_Sum() for _ in range((end - start) // step_ns)]
     for step in register.steps:
         if step.end > start and step.start < end:
-            _spread(step, sums, start, step_ns, estimated=step.end - step.start > max_gap_ns)
-    for at, _ in samples:
-        if start <= at < end:
-            sums[(at - start) // step_ns].readings += 1
-    for at in register.suspects:
-        if start <= at < end:
-            sums[(at - start) // step_ns].suspects += 1
-    horizon = samples[-1].at if samples else start
+            _spread(step, sums, start, step_ns, flag=_flag(step, register.suspects), gap=max_gap_ns)
+    arrived = [sample.at for sample in samples] if times is None else times
+    for place, found in enumerate(sums):
+        first, last = start + place * step_ns, start + (place + 1) * step_ns
+        counted = None if readings is None else readings.get(first, 0)
+        found.readings = bisect_left(arrived, last) - bisect_left(arrived, first) if counted is None else counted
+        found.suspects = bisect_left(register.suspects, last) - bisect_left(register.suspects, first)
+    horizon = arrived[-1] if arrived else start
     return [
-        Interval(
-            start=start + place * step_ns,
-            end=start + (place + 1) * step_ns,
-            amount=found.amount,
-            estimated=found.estimated,
-            known_ns=found.known_ns,
-            estimated_ns=found.estimated_ns,
-            readings=found.readings,
-            suspects=found.suspects,
-            breaks=found.breaks,
-            open=start + (place + 1) * step_ns > horizon,
+        found.interval(
+            start + place * step_ns, start + (place + 1) * step_ns, still_open=start + (place + 1) * step_ns > horizon
         )
         for place, found in enumerate(sums)
     ]
 
 
-def _spread(step: Step, sums: list[_Sum], start: int, step_ns: int, *, estimated: bool) -> None:
-    """Add `step` to the intervals it reaches into; a step inside one interval keeps its amount to the last digit."""
+def _flag(step: Step, suspects: Sequence[int]) -> Flag:
+    """A measured step over a reading that was not believed is suspect."""
+    if step.flag is Flag.MEASURED and bisect_right(suspects, step.start) < bisect_left(suspects, step.end):
+        return Flag.SUSPECT
+    return step.flag
+
+
+def _spread(step: Step, sums: list[_Sum], start: int, step_ns: int, *, flag: Flag, gap: int) -> None:
+    """Add `step` to the intervals it reaches into; a step inside one interval keeps its amount to the last digit.
+
+    The shape of a step over more than `gap` is an estimate.
+    """
     first = (step.start - start) // step_ns
     last = (step.end - 1 - start) // step_ns
+    if first != last and step.end - step.start > gap:
+        flag = Flag.ESTIMATED
     for place in range(max(first, 0), min(last, len(sums) - 1) + 1):
         found = sums[place]
         if step.amount is None:
-            found.breaks += 1
+            found.breaks += step.flag is not Flag.MISSING
             continue
         a = max(step.start, start + place * step_ns)
         b = min(step.end, start + (place + 1) * step_ns)
         share = step.amount if first == last else _until(step, b) - _until(step, a)
-        found.add(share, b - a, estimated=(estimated and first != last) or step.flag is Flag.ESTIMATED)
+        found.add(share, b - a, flag)
 
 
 def _until(step: Step, at: int) -> Decimal:
@@ -140,17 +179,8 @@ def merge(parts: Iterable[Interval], *, start: int, end: int) -> Interval:
         total.readings += part.readings
         total.suspects += part.suspects
         total.breaks += part.breaks
+        for flag, amount in part.marked:
+            total.mark(flag, amount)
         still_open = still_open or part.open
         reached = max(reached, part.end)
-    return Interval(
-        start=start,
-        end=end,
-        amount=total.amount,
-        estimated=total.estimated,
-        known_ns=total.known_ns,
-        estimated_ns=total.estimated_ns,
-        readings=total.readings,
-        suspects=total.suspects,
-        breaks=total.breaks,
-        open=still_open or reached < end,
-    )
+    return total.interval(start, end, still_open=still_open or reached < end)

@@ -82,7 +82,7 @@ def deltas(samples: Sequence[Sample], rule: RegisterRule) -> Register:
     """The steps between `samples` (ascending in time, each time once)."""
     steps: list[Step] = []
     suspects: list[int] = []
-    judge = _Judge(rule, _resolution(samples))
+    judge = _Judge(rule, resolution(samples))
     accepted = list(samples[:1])
     pending: int | None = None
     for place in range(1, len(samples)):
@@ -175,7 +175,7 @@ class _Judge:
         return amount <= most or amount <= most + self._resolution + abs(new.value) * _FLOAT32_STEP
 
 
-def _resolution(samples: Sequence[Sample]) -> Decimal:
+def resolution(samples: Sequence[Sample]) -> Decimal:
     """The last decimal place that any of the values uses: a register of whole kWh steps by 1 kWh at least."""
     exponents = (sample.value.as_tuple().exponent for sample in samples if sample.value % 1)
     return Decimal(1).scaleb(min((exponent for exponent in exponents if isinstance(exponent, int)), default=0))

@@ -15,7 +15,7 @@ from centre.store.base import (
     Written,
 )
 from centre.store.rows import Rows
-from metering.faults import ALL_POINTS
+from metering.faults import ALL_POINTS, Fault
 from metering.parcel import Received, TimeQuality
 from metering.quantities import IDENTITY, Kind, quantity_of
 from metering.sweep import Sweep, Value
@@ -91,7 +91,7 @@ class Arriving(Rows):
         """(readings written, readings that were there, faults written) of one device."""
         device = self._device(site, device_name)
         rows: dict[Tally, list[_Row]] = {}
-        counters: dict[int, tuple[int, int]] = {}
+        counters: dict[int, tuple[list[int], list[Value]]] = {}
         for sweep, quality in told:
             at = sweep.taken_at
             hour, counts_as = at // HOUR_NS, _counts_as(at, quality, received_at)
@@ -100,20 +100,33 @@ class Arriving(Rows):
                 kinds = () if point == IDENTITY else counts_as
                 rows.setdefault((hour, kinds), []).append((series, at, encode_value(value)))
                 if counter:
-                    first, last = counters.get(series, (at, at))
-                    counters[series] = (min(first, at), max(last, at))
+                    times, those = counters.setdefault(series, ([], []))
+                    times.append(at)
+                    those.append(value)
         faults: dict[Tally, list[_Row]] = {}
         for sweep, _ in told:
             for point, reason in sweep.faults.items():
                 kinds = () if point == IDENTITY else (f"{'all' if point == ALL_POINTS else 'point'}:{reason}",)
                 row = (self._series_of(device, point)[0], sweep.taken_at, str(reason))
                 faults.setdefault((sweep.taken_at // HOUR_NS, kinds), []).append(row)
+        doubted = [row[:2] for those in faults.values() for row in those if row[2] == Fault.SUSPECT.value]
+        for series in [*counters, *(series for series, _ in doubted)]:
+            if not self._climbs.knows(series):
+                self._climbs.begin(series, self._newest(series))
+        for series, at in doubted:
+            self._climbs.doubt(series, at)
         written = self._insert_tallied(device, "INSERT OR IGNORE INTO raw VALUES (?, ?, ?)", rows)
+        known = sum(len(those) for those in rows.values()) - written
         if written:
             self._db.execute("UPDATE device SET readings = readings + ? WHERE id = ?", (written, device))
-            self._soil(counters)
-        known = sum(len(those) for those in rows.values()) - written
+            self._soil({series: (min(times), max(times)) for series, (times, _) in counters.items()})
+            for series, (times, values) in counters.items():
+                self._climbs.add(series, times, values, all_new=not known)
         return written, known, self._insert_tallied(device, "INSERT OR IGNORE INTO fault VALUES (?, ?, ?)", faults)
+
+    def _newest(self, series: int) -> int:
+        (newest,) = self._db.execute("SELECT max(at) FROM raw WHERE series = ?", (series,)).fetchone()
+        return -1 if newest is None else newest
 
     def _insert_tallied(self, device: int, statement: str, rows: Mapping[Tally, Sequence[_Row]]) -> int:
         """Insert, and count what was not there yet under its hour and kinds; returns how much that was."""

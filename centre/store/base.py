@@ -67,6 +67,31 @@ class Reading(NamedTuple):
     suspect: bool = False
 
 
+class Columns(NamedTuple):
+    """Readings in order of time as two columns, and the times of those the gateway did not believe."""
+
+    times: Sequence[int]
+    values: Sequence[Value]
+    suspects: frozenset[int]
+
+
+class Climb(NamedTuple):
+    """The readings of a register in one quarter of an hour of UTC, none below the one before it.
+
+    `step`, `rate` and `pause` are the largest step, the steepest (per ns) and the shortest time between two of them,
+    the step that leads into the quarter among them.
+    """
+
+    first: int
+    first_value: float
+    last: int
+    last_value: float
+    readings: int
+    step: float
+    rate: float
+    pause: int
+
+
 class FaultSeen(NamedTuple):
     """When a value was absent last, and why."""
 
@@ -75,11 +100,12 @@ class FaultSeen(NamedTuple):
 
 
 class Grain(StrEnum):
-    """Lengths of the accounted intervals; hours and days are those of the plant's clock."""
+    """Lengths of the accounted intervals; hours and more are those of the plant's clock and billing calendar."""
 
     QUARTER = "15min"
     HOUR = "hour"
     DAY = "day"
+    MONTH = "month"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +234,17 @@ class Store(Protocol):
 
     async def before(self, series: SeriesKey, t: int, count: int) -> Sequence[Reading]:
         """The last `count` readings with a time before `t`, in order of time."""
+        ...
+
+    async def columns(self, series: SeriesKey, t0: int, t1: int, *, before: int, after: int, limit: int) -> Columns:
+        """As `read`, with up to `before` earlier and `after` later ones: for very many."""
+        ...
+
+    async def climbs(self, series: SeriesKey, t: int, *, before: int) -> tuple[int, Sequence[Climb]] | None:
+        """When the last but `before` reading before `t` was taken, and what is certain of the newest readings.
+
+        The climbs tell of all readings from their first on; None when nothing is certain.
+        """
         ...
 
     async def latest(self, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, Reading]:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from centre.accounting.intervals import Interval
+from centre.accounting.registers import Flag
 from centre.store.arrived import Arrived
 from centre.store.base import (
     Bucket,
@@ -40,7 +41,8 @@ class Reader(Arrived, Readings):
 
 
 def _bucket(grain: Grain, row: tuple[Any, ...]) -> Bucket:
-    start, end, amount, estimated, known_ns, estimated_ns, readings, suspects, breaks, still_open, revision = row
+    start, end, amount, marks, known_ns, estimated_ns, readings, suspects, breaks, still_open, revision = row
+    estimated, *marked = marks.split(" ")
     interval = Interval(
         start=start,
         end=end,
@@ -52,5 +54,6 @@ def _bucket(grain: Grain, row: tuple[Any, ...]) -> Bucket:
         suspects=suspects,
         breaks=breaks,
         open=bool(still_open),
+        marked=tuple((Flag(mark[0]), Decimal(mark[2:])) for mark in marked),
     )
     return Bucket(grain=grain, interval=interval, revision=revision)

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from centre.store.base import (
+    Climb,
+    Columns,
     FaultSeen,
     Reading,
     SeriesKey,
@@ -15,6 +17,7 @@ from metering.faults import ALL_POINTS, Fault
 from metering.sweep import Value
 
 _LOOK_BACK: Final = 100
+_SUSPECTS: Final = "SELECT at FROM fault WHERE series = ? AND at BETWEEN ? AND ? AND reason = ?"
 
 
 class Readings(Ids):
@@ -37,14 +40,37 @@ class Readings(Ids):
         )
         return self._marked(number, [Reading(at, decode_value(value)) for at, value in rows][::-1])
 
+    def columns(self, series: SeriesKey, t0: int, t1: int, *, before: int, after: int, limit: int) -> Columns:
+        """See Store.columns."""
+        number = self._id(series)
+        asked = "SELECT at, value FROM raw WHERE series = ? AND at"
+        rows = self._db.execute(f"{asked} < ? ORDER BY at DESC LIMIT ?", (number, t0, before)).fetchall()[::-1]
+        rows += self._db.execute(f"{asked} >= ? AND at < ? ORDER BY at LIMIT ?", (number, t0, t1, limit)).fetchall()
+        rows += self._db.execute(f"{asked} >= ? ORDER BY at LIMIT ?", (number, t1, after)).fetchall()
+        if not rows:
+            return Columns((), (), frozenset())
+        times, values = zip(*rows, strict=True)
+        if bytes in set(map(type, values)):
+            values = tuple(map(decode_value, values))
+        doubted = self._db.execute(_SUSPECTS, (number, times[0], times[-1], Fault.SUSPECT.value))
+        return Columns(times, values, frozenset(at for (at,) in doubted))
+
+    def climbs(self, series: SeriesKey, t: int, before: int) -> tuple[int, Sequence[Climb]] | None:
+        """See Store.climbs."""
+        number = self._id(series)
+        found = () if number is None else self._climbs.of(number)
+        if not found or t <= found[0].first:
+            return None
+        row = self._db.execute(
+            "SELECT at FROM raw WHERE series = ? AND at < ? ORDER BY at DESC LIMIT 1 OFFSET ?", (number, t, before - 1)
+        ).fetchone()
+        return None if row is None else (row[0], found)
+
     def _marked(self, number: int | None, readings: list[Reading]) -> list[Reading]:
         """`readings`, in order of time, with those marked that have a fault `suspect` at their side."""
         if not readings:
             return readings
-        rows = self._db.execute(
-            "SELECT at FROM fault WHERE series = ? AND at BETWEEN ? AND ? AND reason = ?",
-            (number, readings[0].at, readings[-1].at, Fault.SUSPECT.value),
-        )
+        rows = self._db.execute(_SUSPECTS, (number, readings[0].at, readings[-1].at, Fault.SUSPECT.value))
         marks = {at for (at,) in rows}
         return [reading._replace(suspect=reading.at in marks) for reading in readings] if marks else readings
 

@@ -9,6 +9,7 @@ from centre.store.base import (
     GatewayKey,
     SeriesKey,
 )
+from centre.store.climbs import Climbs
 from metering.quantities import IDENTITY, Kind, quantity_of
 
 _ID: Final = (
@@ -20,8 +21,9 @@ _ID: Final = (
 class Rows:
     """On the writing connection. Row ids are remembered; they are forgotten when a transaction fails."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, climbs: Climbs) -> None:
         self._db = connection
+        self._climbs = climbs
         self._devices: dict[tuple[str, str], int] = {}
         self._series: dict[tuple[int, str], tuple[int, bool]] = {}
 
@@ -31,7 +33,9 @@ class Rows:
         try:
             yield
             self._db.execute("COMMIT")
+            self._climbs.committed()
         except BaseException:
+            self._climbs.clear()
             self._devices.clear()
             self._series.clear()
             if self._db.in_transaction:
@@ -90,18 +94,19 @@ class Rows:
             self._db.execute(
                 "INSERT OR IGNORE INTO series (device, point, counter) VALUES (?, ?, ?)", (device, point, counter)
             )
-            row: tuple[int] = self._db.execute(
-                "SELECT id FROM series WHERE device = ? AND point = ?", (device, point)
+            row: tuple[int, int] = self._db.execute(
+                "SELECT id, counter FROM series WHERE device = ? AND point = ?", (device, point)
             ).fetchone()
-            found = self._series[device, point] = (row[0], counter)
+            found = self._series[device, point] = (row[0], bool(row[1]))
         return found
 
 
 class Ids:
     """On the reading connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, climbs: Climbs) -> None:
         self._db = connection
+        self._climbs = climbs
         self._ids: dict[SeriesKey, int] = {}
 
     def _id(self, series: SeriesKey) -> int | None:

@@ -34,6 +34,7 @@ CREATE TABLE raw (
     series INTEGER NOT NULL, at INTEGER NOT NULL, value NOT NULL, PRIMARY KEY (series, at)) WITHOUT ROWID;
 CREATE TABLE fault (
     series INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (series, at)) WITHOUT ROWID;
+-- estimated: its amount, and behind it those of further flags where there are any, such as `1.5 Q=0.2 S=3`
 CREATE TABLE rollup (
     series INTEGER NOT NULL, grain TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, amount TEXT,
     estimated TEXT NOT NULL, known_ns INTEGER NOT NULL, estimated_ns INTEGER NOT NULL, readings INTEGER NOT NULL,

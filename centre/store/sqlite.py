@@ -11,6 +11,8 @@ from typing import Self, TypeVar
 from centre.accounting.hours import Plan, Tally
 from centre.store.base import (
     Bucket,
+    Climb,
+    Columns,
     Dirty,
     FaultSeen,
     GatewayKey,
@@ -23,6 +25,7 @@ from centre.store.base import (
     Totals,
     Written,
 )
+from centre.store.climbs import Climbs
 from centre.store.reading import Reader
 from centre.store.schema import open_reader, open_writer
 from centre.store.writing import Writer
@@ -48,8 +51,9 @@ class SqliteStore:
     async def __aenter__(self) -> Self:
         self._writing = await self._run(0, lambda: open_writer(self._path))
         self._reading = await self._run(1, lambda: open_reader(self._path))
-        self._writer = Writer(self._writing)
-        self._reader = Reader(self._reading)
+        climbs = Climbs()
+        self._writer = Writer(self._writing, climbs)
+        self._reader = Reader(self._reading, climbs)
         return self
 
     async def __aexit__(
@@ -101,6 +105,15 @@ class SqliteStore:
 
     async def before(self, series: SeriesKey, t: int, count: int) -> Sequence[Reading]:
         return await self._ask("read readings", lambda: self._reader.before(series, t, count))
+
+    async def columns(self, series: SeriesKey, t0: int, t1: int, *, before: int, after: int, limit: int) -> Columns:
+        return await self._ask(
+            "read readings",
+            lambda: self._reader.columns(series, t0, t1, before=before, after=after, limit=limit),
+        )
+
+    async def climbs(self, series: SeriesKey, t: int, *, before: int) -> tuple[int, Sequence[Climb]] | None:
+        return await self._ask("read readings", lambda: self._reader.climbs(series, t, before))
 
     async def latest(self, keys: Sequence[SeriesKey]) -> Mapping[SeriesKey, Reading]:
         return await self._ask("read newest", lambda: self._reader.latest(keys))

@@ -35,13 +35,14 @@ class Writer(Arriving, Statuses):
         return changed
 
     def require(self, series: SeriesKey, fingerprint: str) -> bool:
-        """See Store.require. Hours and days are dropped: under another zone they begin elsewhere."""
+        """See Store.require. All but quarters is dropped: under another zone they begin elsewhere."""
         with self._transaction():
             number = self._number(series)
             (before,) = self._db.execute("SELECT fingerprint FROM series WHERE id = ?", (number,)).fetchone()
             if before == fingerprint:
                 return False
-            self._db.execute("UPDATE series SET fingerprint = ? WHERE id = ?", (fingerprint, number))
+            self._db.execute("UPDATE series SET fingerprint = ?, counter = 1 WHERE id = ?", (fingerprint, number))
+            self._series.clear()  # a gauge that is integrated is soiled by its readings from now on
             if before is not None:
                 self._db.execute("DELETE FROM rollup WHERE series = ? AND grain <> ?", (number, Grain.QUARTER.value))
             first, last = self._db.execute("SELECT min(at), max(at) FROM raw WHERE series = ?", (number,)).fetchone()
@@ -57,7 +58,7 @@ def _bucket_row(bucket: Bucket) -> tuple[object, ...]:
         found.start,
         found.end,
         None if found.amount is None else f"{found.amount:f}",
-        f"{found.estimated:f}",
+        " ".join([f"{found.estimated:f}", *(f"{flag}={amount:f}" for flag, amount in found.marked)]),
         found.known_ns,
         found.estimated_ns,
         found.readings,

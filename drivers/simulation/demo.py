@@ -9,11 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from socket import create_connection
 from typing import Final
 
+from drivers.simulation.demo_books import read_books
 from drivers.simulation.demo_check import Verdict, judge, report
 from drivers.simulation.demo_figures import Centre, CentreSilent, Live
 from drivers.simulation.demo_files import DemoFiles, write_files
@@ -32,7 +34,9 @@ _LINE_S: Final = 10.0  # between two lines when the output is no terminal
 
 _EPILOG: Final = """\
 Twenty meters of eleven models, simulated behind real Modbus TCP, are read every second by an agent, published over
-MQTT to an embedded broker, stored and accounted by a centre, and shown on a page. Nothing leaves this machine.
+MQTT to an embedded broker, stored and accounted by a centre, and shown on a page with the books of the month: carbon,
+cost, balances, and an alarm, as the contract is less than the plant draws. Tree, tariff and factors are plain files in
+config/ (demo/entities.yaml, tariffs/, factors.csv). Nothing leaves this machine.
 
 examples:
   wattline demo                 until Ctrl-C; open the address it prints
@@ -101,6 +105,7 @@ def _run(files: DemoFiles, seconds: float | None) -> int:
         with closing(StatusSocket()) as status, Processes(files.folder) as processes:
             agent = _start(files, processes, centre, status)
             print(f"{len(simulator.meters)} meters are being read; the page: {files.page}")
+            print(f"the books of the month: {files.page}books (carbon, cost, balances, alarms, and why each is so)")
             print("Ctrl-C ends it" if seconds is None else f"ends by itself in {seconds:.0f} s", flush=True)
             _watch(processes, lambda elapsed: line.show(centre.live(), status.status(), elapsed), seconds)
             line.end()
@@ -176,7 +181,8 @@ def _settle(processes: Processes, agent: Process, centre: Centre, simulator: Sim
         delivery = centre.delivery()
     began_ns = simulator.plant.origin_ns
     carriers, meters = centre.counts(began_ns - _DAY_NS, SystemClock().now_ns() + _DAY_NS)
-    return judge(delivery, carriers, meters, _truth(simulator), _register_step(simulator))
+    verdict = judge(delivery, carriers, meters, _truth(simulator), _register_step(simulator))
+    return replace(verdict, books=read_books(centre, simulator.file.site, SystemClock().now_ns()))
 
 
 def _truth(simulator: Simulator) -> Callable[[str, int, int], float]:

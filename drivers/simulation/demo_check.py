@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from drivers.simulation.demo_books import BookPage, lines_of
 from drivers.simulation.demo_figures import CarrierCount, Delivery, MeterCount
 from wattline.clock import NS
 
@@ -67,6 +68,7 @@ class Verdict:
     carriers: tuple[Line, ...]
     carbon: tuple[Line, ...]
     meters: tuple[Line, ...]
+    books: BookPage | None = None
 
     @property
     def lost(self) -> int:
@@ -93,6 +95,7 @@ class Verdict:
         if not self.carriers or not self.meters:
             found.append("the centre has no figures")
         wrong = [line for line in (*self.carriers, *self.carbon, *self.meters) if not line.ok]
+        found += [] if self.books is None else self.books.failures
         return [*found, *(f"{line.name}: {line.off} from the truth" for line in wrong)]
 
 
@@ -156,6 +159,7 @@ def report(verdict: Verdict) -> str:
         "",
         *_table(("meter", "counted", "truth", "off"), verdict.meters),
         "",
+        *([] if verdict.books is None else [*_aligned(lines_of(verdict.books)), ""]),
     ]
     failures = verdict.failures
     if failures:
@@ -173,3 +177,8 @@ def _table(head: tuple[str, ...], lines: Sequence[Line]) -> list[str]:
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
         for row in rows
     ]
+
+
+def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return [f"{name:<{first}}  {value:>{second}}  {note}".rstrip() for name, value, note in rows]

@@ -9,7 +9,7 @@ from typing import Final
 
 from wattline.resources import config_dir
 
-_FILES: Final = ("plant.yaml", "agent.yaml", "centre.yaml", "broker.toml")
+_FILES: Final = ("plant.yaml", "agent.yaml", "centre.yaml", "entities.yaml", "broker.toml")
 _ADDRESS: Final = re.compile(r"127\.0\.0\.1:(\d+)")
 PAGE_PORT: Final = 8080  # as it stands in centre.yaml
 _BROKER_PORT: Final = 1883

@@ -17,6 +17,8 @@ from random import Random
 from subprocess import PIPE
 from typing import Any
 
+import pytest
+
 from agent.poller import PolledDevice, Poller
 from agent.schedule import NS, PollGroup
 from drivers.modbus.serial_bus import ModbusRtuBus
@@ -27,6 +29,8 @@ from support.points import make_point, make_profile
 from support.pty_slave import PtySlave, pty_slave, registers, sealed
 from wattline.clock import SystemClock
 from wattline.events import EventLog, capture_events
+
+pytestmark = pytest.mark.alone  # gaps of milliseconds on a line
 
 Write = Callable[[bytes], None]
 PROFILE = make_profile(make_point("voltage_l1_n", 10), make_point("voltage_l2_n", 11), timeout_s=0.05)

@@ -100,6 +100,7 @@ GRID = FactorRow(
     valid_from=date(2023, 1, 1),
     valid_to=date(2023, 12, 31),
     published_on=date(2025, 12, 31),
+    factor_set="grid",
     source="MEE+NBS announcement 2025 no. 31, data year 2023 (2025-12-31) | 2nd: T09",
     confirmed=True,
 )

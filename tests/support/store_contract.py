@@ -10,6 +10,7 @@ import pytest
 
 from centre.accounting.hours import Tally
 from centre.accounting.intervals import Interval
+from centre.accounting.registers import Flag
 from centre.store.base import Bucket, GatewayKey, Grain, Reading, ReadingsRefused, SeriesKey, Store
 from metering.faults import ALL_POINTS, Fault
 from metering.parcel import ParcelId, Received, TimeQuality
@@ -71,6 +72,7 @@ def quarter(start: int, amount: str | None, *, still_open: bool = False) -> Buck
         suspects=1,
         breaks=1,
         open=still_open,
+        marked=() if amount is None else ((Flag.SUSPECT, Decimal("0.25")), (Flag.SUBSTITUTED, Decimal(amount))),
     )
     return Bucket(grain=Grain.QUARTER, interval=interval)
 
@@ -87,6 +89,24 @@ class StoreContract:
                 await check(store)
 
         asyncio.run(main())
+
+    def test_columns_are_the_readings_of_a_stretch_with_some_around_it(self) -> None:
+        async def check(store: Store) -> None:
+            assert await store.columns(POWER, 0, EVER, before=9, after=9, limit=9) == ((), (), frozenset())
+            values: list[Value] = [0.5, 1, Decimal("12345678901234567890.01"), 2**64, 2.5, 3.5]
+            sweeps = [
+                sweep(at, {POWER.point: value}, {POWER.point: Fault.SUSPECT} if at == 3 else {})
+                for at, value in enumerate(values)
+            ]
+            await store.write([parcel(1, *sweeps)], received_at=T0)
+            found = await store.columns(POWER, T0 + 2 * SECOND, T0 + 4 * SECOND, before=1, after=1, limit=9)
+            assert list(found.times) == [T0 + at * SECOND for at in (1, 2, 3, 4)]
+            assert list(found.values) == values[1:5]
+            assert found.suspects == {T0 + 3 * SECOND}
+            inside = await store.columns(POWER, T0, EVER, before=1, after=1, limit=2)
+            assert list(inside.values) == values[:2]
+
+        self.run(check)
 
     def test_what_is_written_is_read_back_exactly(self) -> None:
         values: dict[str, Value] = {

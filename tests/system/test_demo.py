@@ -57,6 +57,10 @@ def test_a_short_demo_loses_nothing_and_counts_what_is_true(tmp_path: Path) -> N
     for carrier in ("electricity", "natural_gas", "fresh_water", "heat"):
         assert f"\n{carrier} " in output
         assert f"\nCO2 of {carrier} " in output
+    for line in ("carbon, scope 1", "carbon, scope 2 by location", "cost of electricity"):
+        assert re.search(rf"\n{line} .* adds up in \d+ steps", output), output
+    assert "\nbalance of Plant, electricity " in output
+    assert "\nalarm " in output
     assert "all is well" in output
     assert wait_until_nobody_works_in(folder) == []
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from centre.accounting.carbon import GRID_METRIC, NO_FACTOR, emission, factor_for
-from centre.accounting.factors import FactorTableError, latest_published, load_factors, regions
+from centre.accounting.carbon import GRID_METRIC, emission, factor_for
+from centre.accounting.factors import FactorTableError, load_factors, regions
+from centre.accounting.terms import NO_FACTOR
 from centre.carriers import CARRIERS, Carrier
 from wattline.resources import config_dir
 
@@ -21,7 +22,7 @@ def kg(carrier: Carrier, amount: str, day: date = TODAY, region: str = "CN-Chong
 
 
 def test_every_row_of_the_shipped_table_loads_as_exact_decimal() -> None:
-    assert len(TABLE) == 333
+    assert len(TABLE) == 334
     assert sum(row.confirmed for row in TABLE) == 236
 
 
@@ -39,7 +40,7 @@ def test_v16_a_report_of_a_past_month_keeps_the_factor_it_had() -> None:
     choose = {
         day: row.value
         for day in (date(2024, 6, 1), date(2025, 6, 1), date(2025, 12, 30), date(2025, 12, 31))
-        if (row := latest_published(TABLE, metric=GRID_METRIC, region="CN-Chongqing", day=day)) is not None
+        if (row := factor_for(Carrier.ELECTRICITY, "CN-Chongqing", day, TABLE)) is not None
     }
     assert list(choose.values()) == [D("0.4743"), D("0.5227"), D("0.5227"), D("0.5581")]
 
@@ -56,7 +57,7 @@ def test_a_factor_says_where_it_comes_from_and_why_it_was_chosen() -> None:
     assert row.published_on == date(2025, 12, 31)
     assert row.confirmed
     assert "latest data year" in row.policy
-    assert row.id == "electricity/grid_co2_factor_average/CN-Chongqing/2023-01-01"
+    assert row.id == "electricity/grid_co2_factor_average/CN-Chongqing/grid/2023-01-01@2025-12-31"
 
 
 def test_gas_before_the_newer_guideline_uses_the_older_row() -> None:
@@ -77,16 +78,18 @@ def test_every_region_with_a_grid_factor_has_one_today() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("electricity,kWh,m,abc,kg,CN,,,s,yes", ":2:"),
-        ("electricity,kWh,m,NaN,kg,CN,,,s,yes", ":2:"),
-        ("electricity,kWh,m,1,kg,CN,2021-13-01,,s,yes", ":2:"),
-        ("electricity,kWh,m,1,kg,CN,,,s,maybe", ":2:"),
+        ("electricity,kWh,m,abc,kg,CN,,,,g,s,yes", ":2:"),
+        ("electricity,kWh,m,NaN,kg,CN,,,,g,s,yes", ":2:"),
+        ("electricity,kWh,m,1,kg,CN,2021-13-01,,,g,s,yes", ":2:"),
+        ("electricity,kWh,m,1,kg,CN,,,,g,s,maybe", ":2:"),
         ("electricity,kWh", ":2:"),
     ],
 )
 def test_a_wrong_row_is_refused_with_its_line(tmp_path: Path, line: str, says: str) -> None:
     table = tmp_path / "factors.csv"
-    table.write_text(f"carrier,unit,metric,value,value_unit,region,valid_from,valid_to,source,confirmed\n{line}\n")
+    table.write_text(
+        f"carrier,unit,metric,value,value_unit,region,valid_from,valid_to,published_on,factor_set,source,confirmed\n{line}\n"
+    )
     with pytest.raises(FactorTableError, match=says):
         load_factors(table)
 

@@ -156,3 +156,25 @@ def test_several_workers_need_the_protocol_that_shares_subscriptions(tmp_path: P
 def test_a_number_of_workers_that_makes_no_sense_is_refused(tmp_path: Path, workers: object) -> None:
     with pytest.raises(ConfigError, match="workers"):
         load_setup(write(tmp_path, lambda settings: settings.update(ingest={"workers": workers})))
+
+
+def test_a_plant_sets_its_own_alarm_limits_over_the_shipped_ones(tmp_path: Path) -> None:
+    own = {"unmetered_percent": {"side": "above", "limit": 5, "clear": 4, "delay": "2h", "owner": "Li Na"}}
+    setup = load_setup(write(tmp_path, lambda settings: settings["plants"][0].update(alarms=own)))
+    shipped = load_setup(write(tmp_path)).rules["works"].management.alarms
+    rules = setup.rules["works"].management.alarms
+    assert (rules["unmetered_percent"].limit, rules["unmetered_percent"].delay_ns) == (5, 7200 * 10**9)
+    assert rules["unmetered_percent"].owner == "Li Na"
+    assert rules["leak"] == shipped["leak"]
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"happiness": {"side": "above", "limit": 5, "clear": 4}}, r"centre.yaml:\d+: .*alarms"),
+        ({"leak": {"side": "above", "limit": 1, "clear": 2}}, r"centre.yaml:\d+: .*leak.*clear"),
+    ],
+)
+def test_an_alarm_that_cannot_be_is_told_with_its_place(tmp_path: Path, own: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load_setup(write(tmp_path, lambda settings: settings["plants"][0].update(alarms=own)))

@@ -103,11 +103,9 @@ def test_the_shipped_agent_settings_read_the_shipped_plant(simulator: Simulator)
 
 
 def test_every_meter_of_the_shipped_centre_is_in_the_shipped_plant(simulator: Simulator) -> None:
-    def devices(node: dict) -> list[str]:
-        return [m["device"] for m in node.get("meters", [])] + [d for c in node.get("children", []) for d in devices(c)]
-
-    tree = load_file(DEMO / "centre.yaml").data["plants"][0]["tree"]
-    assert sorted(devices(tree)) == sorted(simulator.meters)
+    entities = load_file(DEMO / "entities.yaml").data["sites"]["jiangjin-1"]
+    devices = [meter["device"] for entity in entities for meter in entity.get("meters", [])]
+    assert sorted(devices) == sorted(simulator.meters)
 
 
 def test_all_eleven_profiles_are_in_the_shipped_plant(simulator: Simulator) -> None:

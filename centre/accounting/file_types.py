@@ -1,0 +1,35 @@
+"""What the files of the books are checked with: exact numbers, names in both languages, strict models."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+
+def _exact(value: object) -> object:
+    """YAML gives a double for 0.1; its shortest text is what was written."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
+NotNegative = Annotated[Exact, Field(ge=0)]
+Positive = Annotated[Exact, Field(gt=0)]
+Share = Annotated[Exact, Field(ge=0, le=1)]
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+
+class Strict(BaseModel):
+    """A typo in a key is an error that names file, line and key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Names(Strict):
+    """A name in both languages."""
+
+    en: Text
+    zh: Text
+
+    def as_mapping(self) -> dict[str, str]:
+        return {"en": self.en, "zh": self.zh}

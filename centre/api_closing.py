@@ -1,0 +1,62 @@
+"""API of the month close: list, sign, open again, and what was corrected since."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from centre.accounting.calendar import Month
+from centre.api_door import Said, api_routes, asked
+from centre.closing import Closings
+from centre.errors import BadQuestion
+
+_MONTH: Final = "/plants/{site}/closings/{month}"
+
+
+class Signed(BaseModel):
+    """Who closes a month; the reason is needed only where the month is not complete."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    author: str
+    reason: str = ""
+
+
+def closing_routes(closings: Closings) -> list[BaseRoute]:
+    """GET .../closings, GET and POST .../closings/MONTH, POST .../MONTH/reopen, GET .../MONTH/corrections."""
+
+    async def every(request: Request) -> object:
+        return {"closings": await closings.closings(request.path_params["site"])}
+
+    async def one(request: Request) -> object:
+        return await closings.closed(request.path_params["site"], _month(request))
+
+    async def close(request: Request) -> object:
+        month, said = _month(request), await asked(request, Signed)
+        return await closings.close(request.path_params["site"], month, author=said.author, reason=said.reason)
+
+    async def reopen(request: Request) -> object:
+        month, said = _month(request), await asked(request, Said)
+        return await closings.reopen(request.path_params["site"], month, author=said.author, reason=said.reason)
+
+    async def corrections(request: Request) -> object:
+        found = await closings.closed(request.path_params["site"], _month(request))
+        return {"closing": found.closing, "corrections": found.corrections}
+
+    return api_routes(
+        {
+            ("GET", "/plants/{site}/closings"): every,
+            ("GET", _MONTH): one,
+            ("POST", _MONTH): close,
+            ("POST", f"{_MONTH}/reopen"): reopen,
+            ("GET", f"{_MONTH}/corrections"): corrections,
+        }
+    )
+
+
+def _month(request: Request) -> Month:
+    try:
+        return Month.of(request.path_params["month"])
+    except ValueError as err:
+        raise BadQuestion(f"month {err}") from None

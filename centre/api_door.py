@@ -1,0 +1,85 @@
+"""The door of API routes that change something: JSON in with who and why, JSON out, every mistake a clear answer."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from centre.errors import BadQuestion, FigureError
+from centre.json_views import to_json
+from centre.store.base import StoreError
+
+MAX_BODY: Final = 4 * 1024 * 1024
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+Answer = Callable[[Request], Awaitable[object]]
+
+
+class Said(BaseModel):
+    """What every change tells: its author and its reason."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    author: str
+    reason: str
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def api_routes(table: Mapping[tuple[str, str], Answer]) -> list[BaseRoute]:
+    """Routes of (method, path) -> answer, under /api/v1."""
+    return [Route(f"/api/v1{path}", door(answer), methods=[method]) for (method, path), answer in table.items()]
+
+
+def door(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    """`answer` as an endpoint: its value as JSON, or a clear error."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            found = await answer(request)
+        except FigureError as err:
+            return _json({"error": {"code": err.code, "message": err.message}}, err.status)
+        except StoreError as err:
+            return _json({"error": {"code": "store_failed", "message": str(err)}}, 503)
+        return found if isinstance(found, Response) else _json(found, 200)
+
+    return endpoint
+
+
+def _json(value: object, status: int) -> Response:
+    return Response(to_json(value), status_code=status, media_type="application/json", headers=_HEADERS)
+
+
+async def asked(request: Request, model: type[S]) -> S:
+    """The JSON body as `model`; raises FigureError."""
+    raw = await body(request, "application/json")
+    try:
+        found: Any = json.loads(raw, parse_float=str, parse_constant=_no_number)
+        return model.model_validate(found)
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise BadQuestion(f"{where}: {first['msg']}") from None
+    except (ValueError, RecursionError):
+        raise BadQuestion("the body is no JSON") from None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+async def body(request: Request, kind: str) -> bytes:
+    """The body, which must say that it is of `kind`: a page of another site cannot send that unasked."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+        raise FigureError("wrong_content_type", f"send it as Content-Type: {kind}", 415)
+    parts = bytearray()
+    async for part in request.stream():
+        parts += part
+        if len(parts) > MAX_BODY:
+            raise FigureError("too_large", f"at most {MAX_BODY // 1024 // 1024} MiB", 413)
+    return bytes(parts)

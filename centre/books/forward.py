@@ -1,0 +1,127 @@
+"""What this centre forwards, as the books keep it: each interval once, with the revision that the upper centre has.
+
+The queue is what the upper centre lacks: a newer revision takes the place of an older one that still waits. A row is
+written when it differs from what was kept, so nothing is queued twice; it stays for good, to know what was told.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from metering.intervals import NodeInterval
+from wattline.clock import NS
+
+TABLES: Final = """
+-- content: what may change of an interval, as JSON; confirmed: the revision that the upper centre has, 0: none
+CREATE TABLE IF NOT EXISTS forwarded (
+    id INTEGER PRIMARY KEY, site TEXT NOT NULL, node TEXT NOT NULL, carrier TEXT NOT NULL, flow TEXT NOT NULL,
+    grain TEXT NOT NULL, start INTEGER NOT NULL, content TEXT NOT NULL, revision INTEGER NOT NULL,
+    confirmed INTEGER NOT NULL DEFAULT 0, UNIQUE (site, node, carrier, flow, grain, start)) STRICT;
+CREATE INDEX IF NOT EXISTS forwarded_waiting ON forwarded (site, id) WHERE confirmed < revision;
+CREATE TABLE IF NOT EXISTS forward_epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
+"""
+
+_MS: Final = NS // 1000
+_FIND: Final = (
+    "SELECT id, content, revision FROM forwarded"
+    " WHERE site = ? AND node = ? AND carrier = ? AND flow = ? AND grain = ? AND start = ?"
+)
+
+
+class Sent(NamedTuple):
+    """A row of the queue at one revision."""
+
+    id: int
+    revision: int
+
+
+def begin_epoch(connection: sqlite3.Connection, now_ns: int) -> int:
+    """The number of this start: it rises, also when the books were lost or restored from a backup."""
+    row: tuple[int] | None = connection.execute("SELECT epoch FROM forward_epoch").fetchone()
+    epoch = max(now_ns // NS, (0 if row is None else row[0]) + 1)
+    connection.execute("INSERT OR REPLACE INTO forward_epoch (id, epoch) VALUES (1, ?)", (epoch,))
+    return epoch
+
+
+def put(connection: sqlite3.Connection, intervals: Iterable[NodeInterval], now_ns: int) -> int:
+    """Queue those that differ from what is kept; returns how many.
+
+    Their revision is the time (ms) at which the difference was found, or one more than the last: it rises for the upper
+    centre even where these books had to begin anew.
+    """
+    queued = 0
+    for interval in intervals:
+        content = content_of(interval)
+        row: tuple[int, str, int] | None = connection.execute(_FIND, interval.key).fetchone()
+        if row is None:
+            connection.execute(
+                "INSERT INTO forwarded (site, node, carrier, flow, grain, start, content, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*interval.key, content, max(now_ns // _MS, 1)),
+            )
+        elif row[1] != content:
+            connection.execute(
+                "UPDATE forwarded SET content = ?, revision = ? WHERE id = ?",
+                (content, max(now_ns // _MS, row[2] + 1), row[0]),
+            )
+        else:
+            continue
+        queued += 1
+    return queued
+
+
+def waiting(connection: sqlite3.Connection, site: str, after: int, limit: int) -> list[tuple[Sent, NodeInterval]]:
+    """At most `limit` intervals of a site that the upper centre lacks, in the order of their rows behind `after`."""
+    rows = connection.execute(
+        "SELECT id, node, carrier, flow, grain, start, content, revision FROM forwarded"
+        " WHERE site = ? AND id > ? AND confirmed < revision ORDER BY id LIMIT ?",
+        (site, after, limit),
+    )
+    return [
+        (Sent(id_, revision), interval_of((site, node, carrier, flow, grain), start, content, revision))
+        for id_, node, carrier, flow, grain, start, content, revision in rows
+    ]
+
+
+def pending(connection: sqlite3.Connection) -> int:
+    """How many intervals the upper centre lacks."""
+    row: tuple[int] = connection.execute("SELECT count(*) FROM forwarded WHERE confirmed < revision").fetchone()
+    return row[0]
+
+
+def confirm(connection: sqlite3.Connection, sent: Sequence[Sent]) -> None:
+    """The upper centre has these; a row that was revised meanwhile goes on waiting."""
+    connection.executemany(
+        "UPDATE forwarded SET confirmed = ? WHERE id = ? AND confirmed < ?",
+        [(one.revision, one.id, one.revision) for one in sent],
+    )
+
+
+def content_of(interval: NodeInterval) -> str:
+    """What may change of an interval, as it is kept here and in the books above."""
+    amount = None if interval.amount is None else f"{interval.amount:f}"
+    shares = [[flag, f"{share:f}"] for flag, share in interval.shares]
+    return json.dumps([interval.end, interval.unit, amount, f"{interval.estimated:f}", shares, interval.reason])
+
+
+def interval_of(key: tuple[str, str, str, str, str], start: int, content: str, revision: int) -> NodeInterval:
+    """The way back; `key` is site, node, carrier, flow, grain."""
+    end, unit, amount, estimated, shares, reason = json.loads(content)
+    site, node, carrier, flow, grain = key
+    return NodeInterval(
+        site=site,
+        node=node,
+        carrier=carrier,
+        flow=flow,
+        grain=grain,
+        start=start,
+        end=end,
+        unit=unit,
+        amount=None if amount is None else Decimal(amount),
+        estimated=Decimal(estimated),
+        shares=tuple((flag, Decimal(share)) for flag, share in shares),
+        revision=revision,
+        reason=reason,
+    )

@@ -1,0 +1,101 @@
+"""Manual data at work: forms are taken, handed in, approved, looked up; only what is approved is given to figures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from centre.accounting.calendar import Month, month_of
+from centre.accounting.factors import FactorRow
+from centre.books import forms
+from centre.books.file import Books, Writing
+from centre.books.forms import FormRow, State
+from centre.errors import UnknownSite
+from centre.manual_columns import Known
+from centre.manual_csv import Filled, read_csv, read_rows
+from centre.manual_forms import Entry
+from centre.plant import Plant
+from wattline.clock import Clock
+
+_SOLID: Final = ("t", "kg")
+_GAS: Final = ("m3", "1e4m3")
+_BURNT: Final = ("coal_equivalent", "co2_factor")
+_NO_FUEL: Final = frozenset({"electricity", "heat", "fresh_water", "standard_coal"})
+
+
+def fuels_of(rows: Sequence[FactorRow]) -> dict[str, tuple[str, ...]]:
+    """The fuels that the table has an energy or a carbon factor of, with the units a form may give them in."""
+    fuels: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        unit = row.value_unit.rpartition("/")[2]
+        if row.metric.startswith(_BURNT) and row.carrier not in _NO_FUEL and unit in (*_SOLID, *_GAS):
+            fuels[row.carrier] = _SOLID if unit in _SOLID else _GAS
+    return fuels
+
+
+@dataclass(slots=True, kw_only=True)
+class Manual:
+    """What can be done with manual data. Methods raise FigureError (Wrong with every mistake) or StoreError."""
+
+    books: Books
+    clock: Clock
+    plants: Mapping[str, Plant]
+    factors: Sequence[FactorRow]
+
+    def known(self) -> Known:
+        """What rows may refer to now."""
+        return Known(plants=self.plants, fuels=fuels_of(self.factors), now=self.clock.now_ns())
+
+    async def take_csv(self, content: bytes, name: str, *, author: str, reason: str) -> FormRow:
+        """The draft of a CSV file, whole or not at all; the one there is when the same was taken before."""
+        return await self._keep(read_csv(content, name, self.known()), author, reason)
+
+    async def take_rows(self, form: str, rows: Sequence[Mapping[str, str]], *, author: str, reason: str) -> FormRow:
+        """As `take_csv`, of a form filled in on a page."""
+        return await self._keep(read_rows(form, rows, self.known()), author, reason)
+
+    async def _keep(self, filled: Filled, author: str, reason: str) -> FormRow:
+        at = self.clock.now_ns()
+        return await self.books.change(author, reason, lambda to: forms.keep(to, filled, author=author, at=at))
+
+    async def submit(self, number: int, *, author: str, reason: str) -> FormRow:
+        """Hand a draft in."""
+        return await self._move(author, reason, lambda to: forms.submit(to, number, author))
+
+    async def give_back(self, number: int, *, author: str, reason: str) -> FormRow:
+        """Make a draft of what was handed in."""
+        return await self._move(author, reason, lambda to: forms.give_back(to, number))
+
+    async def approve(self, number: int, *, author: str, reason: str) -> FormRow:
+        """Let the figures have it; by another author than who made or handed it in."""
+        return await self._move(author, reason, lambda to: forms.approve(to, number, author, self._month))
+
+    def _month(self, entry: Entry) -> str:
+        """The month an entry falls into; that of a reading by its time."""
+        if "month" in entry.values:
+            return entry.period
+        plant = self.plants[entry.site]
+        return str(month_of(int(entry.period), plant.zone, plant.metering_day))
+
+    async def _move(self, author: str, reason: str, change: Callable[[Writing], FormRow]) -> FormRow:
+        return await self.books.change(author, reason, change)
+
+    async def forms(self, state: State | None = None) -> tuple[FormRow, ...]:
+        """The newest forms first."""
+        return await self.books.read(lambda of: forms.forms(of, state=state))
+
+    async def form(self, number: int) -> tuple[FormRow, tuple[Entry, ...]]:
+        """One form with its entries."""
+        return await self.books.read(lambda of: (forms.form(of, number), forms.entries_of(of, number)))
+
+    async def entries(self, site: str, form: str, months: Sequence[Month]) -> tuple[Entry, ...]:
+        """The approved entries of some months (without a gap between them) of a plant."""
+        if site not in self.plants:
+            raise UnknownSite(site)
+        if not months:
+            return ()
+        first, last = str(min(months)), str(max(months))
+        return await self.books.read(lambda of: forms.in_force(of, site, form, first, last))
+
+    async def readings(self, site: str, device: str, point: str) -> tuple[Entry, ...]:
+        """The approved readings of a register that nobody reads by wire."""
+        return await self.books.read(lambda of: forms.readings(of, site, device, point))

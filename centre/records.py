@@ -1,0 +1,61 @@
+"""What a statement is made of: what is accounted of each meter in a period, and the rules figures are made by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from centre.accounting.completeness import Count
+from centre.accounting.factors import FactorRow
+from centre.accounting.management_file import Management
+from centre.accounting.power_factor import PowerFactorTable
+from centre.accounting.terms import ZERO
+from centre.day import NO_DATA, NO_METER, Place
+from centre.plant_terms import PlantTerms
+from centre.points import MeterPoints
+from centre.store.base import Bucket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterRecord:
+    """What is accounted of one meter in a period: its days, its quarters of an hour where asked for, its readings.
+
+    `bounds` (UTC ns) and `part` tell the days of the period it counts for a node, where these are not all; `formula`
+    is that of a virtual meter.
+    """
+
+    points: MeterPoints
+    days: tuple[Bucket, ...]
+    quarters: tuple[Bucket, ...]
+    count: Count
+    bounds: tuple[int, int] | None = None
+    part: str = ""
+    formula: str | None = None
+
+    @property
+    def amount(self) -> Decimal | None:
+        """The sum of the days that are known; None when none is."""
+        known = [day.interval.amount for day in self.days if day.interval.amount is not None]
+        return sum(known, ZERO) if known else None
+
+    @property
+    def reason(self) -> str | None:
+        if self.points.counter is None and self.formula is None:
+            return NO_METER
+        return NO_DATA if self.amount is None else None
+
+    @property
+    def known_ns(self) -> int:
+        return sum(day.interval.known_ns for day in self.days)
+
+
+Records = Mapping[Place, MeterRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What figures are made by: the factor table, the limits, the power-factor tables, and the plant's own terms."""
+
+    factors: Sequence[FactorRow]
+    management: Management
+    power_factors: Mapping[Decimal, PowerFactorTable]
+    terms: PlantTerms

@@ -1,0 +1,35 @@
+"""Stored readings as exact samples of a register."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+from centre.accounting.registers import Sample
+from centre.store.base import Columns, Reading
+from metering.sweep import Value
+
+
+def exact(value: Value) -> Decimal:
+    """The exact value of a number: a double stands for its shortest text, which is what came over the wire."""
+    return value if isinstance(value, Decimal) else Decimal(repr(value))
+
+
+def samples_of(readings: Sequence[Reading]) -> list[Sample]:
+    """Exact register values; a text is none."""
+    return [Sample(at, exact(value)) for at, value, _ in readings if not isinstance(value, str)]
+
+
+def samples_in(columns: Columns) -> list[Sample]:
+    """As samples_of, the ones the gateway did not believe too."""
+    pairs = zip(columns.times, columns.values, strict=True)
+    return [Sample(at, exact(value)) for at, value in pairs if not isinstance(value, str)]
+
+
+def epoch_of(readings: Sequence[Sample]) -> int | None:
+    """The first reading of the new meter, in a stretch in which the meter was changed; None when there is none yet.
+
+    It is where the register fell, else the end of the longest pause: nobody changes a meter while it answers.
+    """
+    pairs = list(pairwise(readings))
+    fell = next((new.at for old, new in pairs if new.value < old.value), None)
+    return fell or max(((new.at - old.at, new.at) for old, new in pairs), default=(0, None))[1]

@@ -1,0 +1,1 @@
+"""Reports: what a statement says, as tables that are handed to others."""

@@ -1,0 +1,104 @@
+"""The tables of an energy audit: the energy balance by carrier, consumption by unit, and the meters it rests on."""
+
+from fractions import Fraction
+
+from centre.accounting.coal_equivalent import ComprehensiveEnergy
+from centre.accounting.terms import rounded
+from centre.records import MeterRecord, Records
+from centre.report.document import (
+    Cell,
+    Document,
+    Table,
+    Word,
+    choices_of,
+    document,
+    factor_table,
+    name_of,
+    reason_of,
+    short,
+    term_value,
+    value_of,
+    yes,
+)
+from centre.statement import Statement
+
+_INPUTS = 4  # purchased, stock at the beginning, stock at the end, sold; then what was made of it on the site
+
+
+def audit(made: Statement, records: Records) -> Document:
+    """The report `audit`."""
+    energy = made.nodes[0].energy
+    tables = (_balance(energy), _units(made), _ledger(records))
+    return document("audit", made, (*tables, factor_table(choices_of((energy.calorific, energy.equal_value)))))
+
+
+def _balance(energy: ComprehensiveEnergy) -> Table:
+    """Physical quantities with both coal equivalents, one line for each energy kind and the sum."""
+    rows: list[tuple[Cell, ...]] = []
+    for calorific, equal in zip(energy.calorific.terms, energy.equal_value.terms, strict=True):
+        amounts = [None if item.value is None else short(item.value) for item in calorific.inputs]
+        made = amounts[_INPUTS] if len(amounts) > _INPUTS else None
+        factors = [found.choices[0].row for found in (calorific, equal)]
+        rows.append(
+            (
+                Word(f"carrier_{calorific.label}"), *amounts[:_INPUTS], made, calorific.inputs[0].unit,
+                None if factors[0] is None else factors[0].value, term_value(calorific),
+                None if factors[1] is None else factors[1].value, term_value(equal),
+                yes(not calorific.unverified and not equal.unverified), reason_of(calorific) or reason_of(equal),
+            )
+        )  # fmt: skip
+    rows.append(
+        (
+            Word("total"), None, None, None, None, None, "tce", None, value_of(energy.calorific), None,
+            value_of(energy.equal_value), yes(not energy.calorific.unverified and not energy.equal_value.unverified),
+            reason_of(energy.calorific) or reason_of(energy.equal_value),
+        )
+    )  # fmt: skip
+    columns = ("carrier", "purchased", "stock_begin", "stock_end", "sold", "self_produced", "unit", "factor_calorific",
+               "calorific", "factor_equal", "equal_value", "confirmed", "reason")  # fmt: skip
+    return Table(key="energy_balance", columns=columns, rows=tuple(rows))
+
+
+def _units(made: Statement) -> Table:
+    """The parts of the plant and their share of its energy (calorific value)."""
+    whole = made.nodes[0].energy.calorific.value
+    rows: list[tuple[Cell, ...]] = []
+    for node in made.nodes:
+        found = node.energy.calorific
+        share = rounded(Fraction(found.value) / Fraction(whole) * 100, 4) if found.value is not None and whole else None
+        rows.append((node.id, name_of(node.name), str(node.depth + 1), value_of(found), share, reason_of(found)))
+    columns = ("node", "name", "level", "calorific", "share_percent", "reason")
+    return Table(key="units", columns=columns, rows=tuple(rows))
+
+
+def _ledger(records: Records) -> Table:
+    """Every meter with what it counted; levels of GB 17167 are those of the tree."""
+    rows = tuple(_meter(record) for record in sorted(records.values(), key=_key))
+    columns = (
+        "device",
+        "model",
+        "carrier",
+        "flow",
+        "counter",
+        "accuracy",
+        "quantity",
+        "unit",
+        "completeness",
+        "reason",
+    )
+    return Table(key="meters", columns=columns, rows=rows)
+
+
+def _key(record: MeterRecord) -> tuple[str, str, str]:
+    meter = record.points.meter
+    return meter.device, meter.carrier, meter.flow
+
+
+def _meter(record: MeterRecord) -> tuple[Cell, ...]:
+    points = record.points
+    return (
+        points.meter.device, None if points.info is None else points.info.profile,
+        Word(f"carrier_{points.meter.carrier}"), Word(f"flow_{points.meter.flow}"),
+        None if points.counter is None else points.counter.point, points.meter.accuracy,
+        None if record.amount is None else short(record.amount), points.unit, record.count.completeness, record.reason,
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""The statement of a month or a year: quantities, energy, carbon, water, balances and the bill, node by node."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from centre.accounting.registers import Flag
+from centre.carriers import Flow
+from centre.report.document import (
+    Cell,
+    Document,
+    Table,
+    Word,
+    choices_of,
+    document,
+    factor_table,
+    name_of,
+    reason_of,
+    short,
+    tariff_table,
+    value_of,
+    yes,
+)
+from centre.report.told import told_tables
+from centre.statement import NodeStatement, Statement
+from centre.statement_lines import CarrierLine
+
+_FLAGS = tuple(Flag)
+
+
+def monthly(made: Statement) -> Document:
+    """The report `statement`."""
+    totals = [
+        total
+        for node in made.nodes
+        for total in (node.energy.calorific, node.energy.equal_value, node.scope1, node.scope2.location,
+                      node.scope2.market)
+    ]  # fmt: skip
+    tables = (_quantities(made), _energy(made), _carbon(made), _water(made), _balances(made), tariff_table(made))
+    return document("statement", made, (*tables, *told_tables(made), factor_table(choices_of(totals))))
+
+
+def _quantities(made: Statement) -> Table:
+    columns = ("node", "name", "carrier", "flow_import", "flow_generation", "flow_export", "net", "unit",
+               *(f"flag_{flag}" for flag in _FLAGS), "completeness", "known", "reason")  # fmt: skip
+    rows = tuple(_quantity(node, line) for node in made.nodes for line in node.lines)
+    return Table(key="quantities", columns=columns, rows=rows)
+
+
+def _quantity(node: NodeStatement, line: CarrierLine) -> tuple[Cell, ...]:
+    flows = (line.flows.get(flow) for flow in (Flow.IMPORT, Flow.GENERATION, Flow.EXPORT))
+    amounts = (None if found is None or found.value is None else short(found.value) for found in flows)
+    shares: Iterator[Decimal | None] = (line.shares.get(flag) for flag in _FLAGS)
+    return (
+        node.id, name_of(node.name), Word(f"carrier_{line.carrier}"), *amounts, value_of(line.net), line.unit,
+        *shares, line.completeness, line.known, reason_of(line.net),
+    )  # fmt: skip
+
+
+def _energy(made: Statement) -> Table:
+    rows = tuple(
+        (
+            node.id, name_of(node.name), value_of(node.energy.calorific), value_of(node.energy.equal_value), "tce",
+            yes(not node.energy.calorific.unverified and not node.energy.equal_value.unverified),
+            reason_of(node.energy.calorific) or reason_of(node.energy.equal_value),
+        )
+        for node in made.nodes
+    )  # fmt: skip
+    columns = ("node", "name", "calorific", "equal_value", "unit", "confirmed", "reason")
+    return Table(key="energy", columns=columns, rows=rows)
+
+
+def _carbon(made: Statement) -> Table:
+    rows = tuple(
+        (
+            node.id, name_of(node.name), value_of(node.scope1), value_of(node.scope2.location),
+            value_of(node.scope2.market), "tCO2e",
+            yes(not any(found.unverified for found in (node.scope1, node.scope2.location, node.scope2.market))),
+            reason_of(node.scope1) or reason_of(node.scope2.location) or reason_of(node.scope2.market),
+        )
+        for node in made.nodes
+    )  # fmt: skip
+    columns = ("node", "name", "scope1", "scope2_location", "scope2_market", "unit", "confirmed", "reason")
+    return Table(key="carbon", columns=columns, rows=rows)
+
+
+def _water(made: Statement) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for node in made.nodes:
+        water = node.water
+        if water.fresh.value:
+            parts = (water.fresh, water.reused, water.discharged, water.consumed)
+            amounts = (None if part.value is None else short(part.value) for part in parts)
+            rows.append((node.id, name_of(node.name), *amounts, water.reuse.value, "m3", water.reuse.reason))
+    columns = ("node", "name", "fresh", "reused", "discharged", "consumed", "reuse", "unit", "reason")
+    return Table(key="water", columns=columns, rows=tuple(rows))
+
+
+def _balances(made: Statement) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for node in made.nodes:
+        for carrier, found in node.balances.items():
+            line = node.line(carrier)
+            rows.append(
+                (
+                    node.id, name_of(node.name), Word(f"carrier_{carrier}"), found.available, found.unmetered,
+                    found.uncertainty, "" if line is None else line.unit, found.share_percent, found.covered,
+                    None if found.verdict is None else Word(f"verdict_{found.verdict}"), found.reason,
+                )
+            )  # fmt: skip
+    columns = ("node", "name", "carrier", "available", "unmetered", "uncertainty", "unit", "share_percent", "covered",
+               "verdict", "reason")  # fmt: skip
+    return Table(key="balances", columns=columns, rows=tuple(rows))

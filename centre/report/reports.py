@@ -1,0 +1,74 @@
+"""The reports there are: name -> document, from what the statement service knows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from centre.accounting.benchmark import BenchmarkRow, load_benchmarks
+from centre.accounting.factor_choice import ReportDates
+from centre.errors import FigureError
+from centre.period import Period
+from centre.report.audit import audit
+from centre.report.document import Document
+from centre.report.footprint import footprints
+from centre.report.inventory import inventory
+from centre.report.monthly import monthly
+from centre.report.production import Production
+from centre.report.unit_product import unit_product
+from centre.report.upload import Codes, load_codes, upload
+from centre.report.writers import WRITERS, Words, load_words
+from centre.statements import Statements
+from wattline.resources import config_dir
+
+REPORTS: Final = ("statement", "inventory", "audit", "unit-product", "upload", "footprint")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """Makes reports of the plants; `levels` and `codes` are those of config/."""
+
+    statements: Statements
+    levels: Sequence[BenchmarkRow]
+    codes: Codes
+    words: Mapping[str, Words]
+
+    async def document(
+        self, report: str, site: str, period: Period, *, dates: ReportDates | None = None,
+        production: Sequence[Production] = (),
+    ) -> Document:  # fmt: skip
+        """A report as data; raises FigureError or StoreError."""
+        if report not in REPORTS:
+            raise FigureError("unknown_report", f"there is no report {report[:64]!r}: {', '.join(REPORTS)}", 404)
+        service = self.statements
+        basis = await service.basis(site, period)
+        made = await service.of_basis(basis, dates or await service.dates_of(site, period))
+        if report == "statement":
+            return monthly(made)
+        if report == "inventory":
+            return inventory(made)
+        if report == "audit":
+            return audit(made, basis.records)
+        if report == "unit-product":
+            return unit_product(made, production, self.levels)
+        if report == "upload":
+            return upload(made, self.codes)
+        return footprints(made, production, basis.plant, service.rules[site])
+
+    def written(self, found: Document, form: str, lang: str) -> tuple[str, bytes]:
+        """(media type, bytes); raises FigureError for a format or language that there is not."""
+        if form not in WRITERS:
+            raise FigureError("unknown_format", f"a report comes as {', '.join(WRITERS)}", 400)
+        if lang not in self.words:
+            raise FigureError("unknown_language", f"a report comes in {', '.join(self.words)}", 400)
+        media, write = WRITERS[form]
+        return media, write(found, self.words[lang])
+
+
+def reports(statements: Statements) -> Reports:
+    """With the tables of config/; raises ConfigError."""
+    return Reports(
+        statements=statements,
+        levels=load_benchmarks(config_dir() / "benchmarks.csv"),
+        codes=load_codes(config_dir() / "key-user-codes.yaml"),
+        words=load_words(),
+    )

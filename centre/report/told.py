@@ -1,0 +1,79 @@
+"""What people told and signed, as tables of the statement: fuels, intensities, a closed month and its corrections."""
+
+from zoneinfo import ZoneInfo
+
+from centre.accounting.terms import Input
+from centre.accounting.zones import local_day
+from centre.closing_figures import headline
+from centre.report.document import Cell, Table, short
+from centre.statement import Statement
+
+
+def told_tables(made: Statement) -> tuple[Table, ...]:
+    """Only those that have something to say; of a closed month both its figures and the corrections."""
+    tables = [table for table in (_fuels(made), _intensities(made)) if table.rows]
+    return (*tables, *_closed(made))
+
+
+def _fuels(made: Statement) -> Table:
+    rows = tuple(
+        (
+            node.id, fuel.carrier, _value(fuel.stock_begin), _value(fuel.purchased), _value(fuel.sold),
+            _value(fuel.stock_end), fuel.purchased.unit, fuel.purchased.reason,
+        )
+        for node in made.nodes
+        for fuel in node.fuels
+    )  # fmt: skip
+    columns = ("node", "carrier", "stock_begin", "purchased", "sold", "stock_end", "unit", "reason")
+    return Table(key="fuels", columns=columns, rows=rows)
+
+
+def _intensities(made: Statement) -> Table:
+    rows = tuple(
+        (
+            node.id, found.numerator.id, _value(found.numerator), found.denominator.id, _value(found.denominator),
+            None if found.value is None else short(found.value), found.unit, found.reason,
+        )
+        for node in made.nodes
+        for found in node.intensities
+    )  # fmt: skip
+    columns = ("node", "input", "numerator", "activity", "denominator", "value", "unit", "reason")
+    return Table(key="intensities", columns=columns, rows=rows)
+
+
+def _closed(made: Statement) -> tuple[Table, ...]:
+    signed = made.signed
+    if signed is None:
+        return ()
+    zone = ZoneInfo(made.zone)
+    now = headline(made)
+    on = local_day(signed.at_ns, zone).isoformat()
+    figures: list[tuple[Cell, ...]] = []
+    for name, (value, unit) in signed.headline.items():
+        today = now.get(name, (None, unit))[0]
+        told = None if value is None else short(value)
+        figures.append((name, told, None if today is None else short(today), unit, on, signed.author, signed.reason))
+    corrections: list[tuple[Cell, ...]] = [
+        (
+            local_day(at, zone).isoformat(), change["name"], change["before"], change["after"], change["difference"],
+            change["unit"],
+        )
+        for at, changes in signed.corrections
+        for change in changes
+    ]  # fmt: skip
+    return (
+        Table(
+            key="signed",
+            columns=("figure", "signed_value", "now", "unit", "closed_on", "closed_by", "closed_why"),
+            rows=tuple(figures),
+        ),
+        Table(
+            key="corrections",
+            columns=("corrected_on", "figure", "before", "after", "difference", "unit"),
+            rows=tuple(corrections),
+        ),
+    )
+
+
+def _value(found: Input) -> Cell:
+    return None if found.value is None else short(found.value)

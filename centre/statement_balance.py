@@ -1,0 +1,97 @@
+"""The balances of a statement: what came into a node against what the meters of its children counted (rule F10)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from centre.accounting.balance import Balance, BalanceMeter, Role, balance
+from centre.accounting.intervals import QUARTER_NS, Interval
+from centre.accounting.management_file import Management
+from centre.carriers import Carrier, Flow
+from centre.day import boundary, place_of
+from centre.membership import UNDATED, Membership
+from centre.period import Period
+from centre.plant import Meter, Node, Plant
+from centre.records import MeterRecord, Records
+
+_OWN: Final[Mapping[Flow, Role]] = {
+    Flow.IMPORT: Role.SUPPLY,
+    Flow.GENERATION: Role.GENERATION,
+    Flow.EXPORT: Role.EXPORT,
+}
+
+
+def balances(
+    plant: Plant, node: Node, period: Period, records: Records, management: Management, *,
+    membership: Membership = UNDATED,
+) -> Mapping[Carrier, Balance]:  # fmt: skip
+    """The balance of every carrier that `node` and its children have meters of, since their meters last changed.
+
+    A month is compared quarter by quarter, a year day by day; only intervals that every meter knows whole count.
+    """
+    found: dict[Carrier, Balance] = {}
+    start, end = period.bounds(plant.zone)
+    expected = len(list(period.days())) if period.month is None else (end - start) // QUARTER_NS
+    for carrier in Carrier:
+        roles = balanced(node, carrier)
+        if roles:
+            since = membership.settled(node, carrier, period, plant.zone)
+            meters = [
+                _balance_meter(
+                    f"{plant.site}/{meter.device}/{meter.flow}/{period.label}", records[place_of(meter)], role,
+                    management, whole_intervals(records[place_of(meter)], period, since),
+                )
+                for meter, role in roles
+            ]  # fmt: skip
+            found[carrier] = balance(meters, expected=expected, limit_percent=management.balance_limit_percent)
+    return found
+
+
+def balanced(node: Node, carrier: Carrier) -> list[tuple[Meter, Role]]:
+    """The meters of a balance; none where the node has no meter of its own, or no child has one."""
+    own = [(meter, _OWN[meter.flow]) for meter in node.meters if meter.carrier is carrier]
+    below = list(_children(node, carrier))
+    return [*own, *below] if own and below else []
+
+
+def balance_parts(node: Node, carrier: Carrier, records: Records) -> list[tuple[MeterRecord, int]]:
+    """The meters of a balance and whether they add to what is left or take from it."""
+    adding = {Role.SUPPLY, Role.GENERATION}
+    return [(records[place_of(meter)], 1 if role in adding else -1) for meter, role in balanced(node, carrier)]
+
+
+def accuracy_of(record: MeterRecord, management: Management) -> Decimal:
+    """The class in percent that a meter is taken to have."""
+    meter = record.points.meter
+    return meter.accuracy or management.accuracy[meter.carrier]
+
+
+def _children(node: Node, carrier: Carrier) -> Iterator[tuple[Meter, Role]]:
+    """The meters between a node and its children; what generates inside a child stays behind its own meter."""
+    for child in node.children:
+        meters, _ = boundary(child, carrier)
+        takes = any(meter.flow is Flow.IMPORT for meter in meters)
+        for meter in meters:
+            if meter.flow is Flow.IMPORT:
+                yield meter, Role.CHILD
+            elif meter.flow is Flow.EXPORT:
+                yield meter, Role.SUPPLY
+            elif not takes:
+                yield meter, Role.GENERATION
+
+
+def _balance_meter(
+    name: str, record: MeterRecord, role: Role, management: Management, intervals: Sequence[Interval]
+) -> BalanceMeter:  # fmt: skip
+    accuracy = accuracy_of(record, management)
+    return BalanceMeter(id=f"meter:{name}", role=role, accuracy=accuracy, intervals=intervals)
+
+
+def whole_intervals(record: MeterRecord, period: Period, since: int = 0) -> Sequence[Interval]:
+    """The intervals a balance may compare: those from `since` that the register covers from end to end."""
+    buckets = record.days if period.month is None else record.quarters
+    return [
+        bucket.interval
+        for bucket in buckets
+        if bucket.interval.known_ns == bucket.interval.end - bucket.interval.start and bucket.interval.start >= since
+    ]

@@ -1,0 +1,171 @@
+"""Statements of the plants: asks the store for what is accounted in a period and hands it to the pure assembly."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from centre.accounting.completeness import count
+from centre.accounting.factor_choice import ReportDates
+from centre.accounting.intervals import ZERO
+from centre.accounting.terms import Input
+from centre.accounting.zones import local_day
+from centre.day import Place, place_of
+from centre.errors import BadQuestion, UnknownSite
+from centre.membership import UNDATED, Membership, dated, virtual_records
+from centre.period import Period, period_of
+from centre.plant import Plant
+from centre.points import Directory, MeterPoints, resolve
+from centre.records import MeterRecord, Records, Rules
+from centre.statement import NOTHING, Statement, statement
+from centre.statement_books import StatementBooks
+from centre.statement_cost import Reactive, billed_meters
+from centre.store.base import Bucket, Grain, SeriesKey, Store
+from wattline import __version__
+from wattline.clock import NS, Clock
+
+_FAR: Final = 2**63 - 1
+_UNDER_WAY_NS: Final = 30 * NS  # readings this young may still be in the spool, or not accounted yet
+_REACTIVE: Final = ("energy_reactive_import_total", "energy_reactive_import", "energy_reactive_total")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a statement is made of."""
+
+    plant: Plant
+    period: Period
+    records: Records
+    membership: Membership = UNDATED
+
+
+@dataclass(slots=True, kw_only=True)
+class Statements:
+    """What can be asked for a whole month or year. Methods raise FigureError or StoreError."""
+
+    store: Store
+    clock: Clock
+    plants: Mapping[str, Plant]
+    rules: Mapping[str, Rules]
+    directory: Directory
+    books: StatementBooks | None = None
+
+    def plant(self, site: str) -> Plant:
+        """Raises UnknownSite."""
+        if site not in self.plants:
+            raise UnknownSite(site)
+        return self.plants[site]
+
+    def period(self, site: str, text: str) -> Period:
+        """The month or year of a plant's billing calendar; raises BadQuestion."""
+        try:
+            return period_of(text, self.rules[self.plant(site).site].terms.metering_day)
+        except ValueError as err:
+            raise BadQuestion(str(err)) from None
+
+    def dates(self, site: str, made_on: date | None = None, run_on: date | None = None) -> ReportDates:
+        """The day a report was first made and the day it is run, by the plant's clock; today where not told."""
+        today = local_day(self.clock.now_ns(), self.plant(site).zone)
+        return ReportDates(made_on=made_on or run_on or today, run_on=run_on or today)
+
+    async def dates_of(
+        self, site: str, period: Period, made_on: date | None = None, run_on: date | None = None
+    ) -> ReportDates:
+        """As `dates`; a closed month was made on the day it was signed, where nothing else is told."""
+        signed = None if self.books is None else await self.books.signed(self.plant(site).site, period)
+        signed_on = None if signed is None else local_day(signed.at_ns, self.plant(site).zone)
+        return self.dates(site, made_on or signed_on, run_on)
+
+    async def statement(self, site: str, period: Period, dates: ReportDates | None = None) -> Statement:
+        """The statement of a plant; the same dates and the same readings give the same statement."""
+        return await self.of_basis(await self.basis(site, period), dates or await self.dates_of(site, period))
+
+    async def basis(self, site: str, period: Period) -> Basis:
+        """What the statement of a period is made of: the plant as it was then, and what its meters counted."""
+        plant = self.plant(site)
+        if self.books is None:
+            return Basis(plant=plant, period=period, records=await self.records(plant, period))
+        today = local_day(self.clock.now_ns(), plant.zone)
+        found = dated(plant, await self.books.entities(), period, today)
+        inventory = await self.store.inventory(site)
+        every = replace(found.plant, tree=replace(found.plant.tree, meters=found.meters, children=()))
+        records = await self._records(found.plant, period, resolve(every, inventory))
+        start, end = period.bounds(plant.zone)
+        nothing = count(start=start, end=end, since=None, now=end, interval_s=None, received=0, faults={})
+        records |= await asyncio.to_thread(virtual_records, found, records, nothing)
+        return Basis(plant=found.plant, period=period, records=records, membership=found.membership)
+
+    async def of_basis(self, basis: Basis, dates: ReportDates) -> Statement:
+        """The statement of what was read already."""
+        plant, period, records = basis.plant, basis.period, basis.records
+        reactive = [await self._reactive(plant, month, records) for month in period.months()]
+        told = NOTHING if self.books is None else await self.books.told(plant.site, period)
+        signed = None if self.books is None else await self.books.signed(plant.site, period)
+        return await asyncio.to_thread(
+            statement, plant, period, records, self.rules[plant.site], dates, software=__version__, reactive=reactive,
+            told=told, signed=signed, membership=basis.membership,
+        )  # fmt: skip
+
+    async def records(self, plant: Plant, period: Period) -> Records:
+        """What is accounted of every meter; quarters of an hour of all in a month, of the billed ones in a year."""
+        return await self._records(plant, period, await self.directory.points(plant))
+
+    async def _records(self, plant: Plant, period: Period, found: Sequence[MeterPoints]) -> dict[Place, MeterRecord]:
+        billed = {place_of(meter) for meter in billed_meters(plant)}
+        records: dict[Place, MeterRecord] = {}
+        for points in found:
+            place = place_of(points.meter)
+            whole = period.month is not None or place in billed
+            records[place] = await self._record(plant, period, points, quarters=whole)
+        return records
+
+    async def _record(self, plant: Plant, period: Period, points: MeterPoints, *, quarters: bool) -> MeterRecord:
+        start, end = period.bounds(plant.zone)
+        days: Sequence[Bucket] = ()
+        parts: Sequence[Bucket] = ()
+        since: int | None = None
+        if points.counter is not None:
+            days = await self.store.read_rollup(points.counter, Grain.DAY, start, end)
+            parts = await self.store.read_rollup(points.counter, Grain.QUARTER, start, end) if quarters else ()
+            first = await self.store.read(points.counter, 0, _FAR, limit=1)
+            since = first[0].at if first else None
+        return MeterRecord(
+            points=points,
+            days=tuple(days),
+            quarters=tuple(parts),
+            count=count(
+                start=start,
+                end=end,
+                since=since,
+                now=self.clock.now_ns() - _UNDER_WAY_NS,
+                interval_s=points.interval_s,
+                received=sum(day.interval.readings for day in days),
+                faults={},
+            ),
+        )
+
+    async def _reactive(self, plant: Plant, month: Period, records: Records) -> Reactive:
+        """Reactive energy at the grid connection: last less first reading of the month, of every billed meter."""
+        names: list[str] = []
+        total: Decimal | None = ZERO
+        for meter in billed_meters(plant):
+            info = records[place_of(meter)].points.info
+            known = [] if info is None else [point.name for point in info.points]
+            point = next((name for name in _REACTIVE if name in known), None)
+            found = None
+            if point is not None:
+                names.append(f"register:{plant.site}/{meter.device}/{point}/{month.label}")
+                found = await self._difference(SeriesKey(plant.site, meter.device, point), *month.bounds(plant.zone))
+            total = None if found is None or total is None else total + found
+        reason = None if total is not None else "no_reactive_energy"
+        named = Input(id=", ".join(names) or "unmetered:reactive", value=total, unit="kvarh", reason=reason)
+        return Reactive(month=month.label, energy=named)
+
+    async def _difference(self, series: SeriesKey, start: int, end: int) -> Decimal | None:
+        span = await self.store.span(series, start, end)
+        if span is None or span.readings < 2 or isinstance(span.first.value, str) or isinstance(span.last.value, str):
+            return None
+        first, last = Decimal(str(span.first.value)), Decimal(str(span.last.value))
+        return last - first if last >= first else None

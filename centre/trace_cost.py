@@ -1,0 +1,217 @@
+"""The trace of a bill: its lines, their prices, the energy of each band, down to the quarters it was bought in."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Context, Decimal
+from typing import Final
+
+from centre.accounting.bill import Bill, Line, LineKind
+from centre.accounting.bill import Part as BillPart
+from centre.accounting.metered import Amount
+from centre.accounting.terms import RATIO
+from centre.accounting.time_of_use import Piece, energy_by_band, pieces
+from centre.accounting.zones import local_day
+from centre.day import place_of
+from centre.period import Period
+from centre.records import Rules
+from centre.statement_cost import billed_meters, bought_quarters
+from centre.trace import Part, Rounding, Rule, Step
+from centre.trace_build import Builder
+
+_WIDE: Final = Context(prec=60)
+
+
+def cost(build: Builder, rules: Rules) -> str:
+    """The id of the step of the cost of the statement's period, with all below it."""
+    made = build.made
+    parts = [_bill(build, rules, found) for found in made.bills]
+    id_ = f"{made.site}/{made.nodes[0].id}/cost/{made.period.label}"
+    return build.add(
+        Step(
+            id=id_, rule=Rule.SUM, words="the bills of its months", value=made.cost.value, unit=made.cost.unit,
+            parts=tuple(parts), reason=made.cost_reason,
+        )
+    ).id  # fmt: skip
+
+
+def _bill(build: Builder, rules: Rules, found: Bill) -> Part:
+    month = _month(build, found)
+    name = f"bill:{build.made.site}/{month.label}"
+    bands = _Bands(build, rules, month)
+    parts = [_line(build, name, line, found, bands) for line in found.lines]
+    parts.append(bands.all(found.energy_kwh)._replace(sign=0))
+    lost = ", ".join(f"{line.id}: {line.reason}" for line in found.lines if line.amount is None)
+    return build.add(
+        Step(
+            id=name, rule=Rule.SUM, words=f"the lines of the bill by {', '.join(found.versions)}", value=found.total,
+            unit=found.currency, parts=tuple(parts), reason=lost or None,
+        )
+    )  # fmt: skip
+
+
+def _month(build: Builder, found: Bill) -> Period:
+    return next(month for month in build.made.period.months() if month.bounds(build.plant.zone)[0] == found.start)
+
+
+class _Bands:
+    """The energy of each band of a month, as the sum of the shares of its quarters of an hour."""
+
+    def __init__(self, build: Builder, rules: Rules, month: Period) -> None:
+        self.build = build
+        self._month = month
+        tariff = rules.terms.tariff
+        assert tariff is not None
+        start, end = month.bounds(build.plant.zone)
+        self._quarters = bought_quarters(build.plant, month, build.records)
+        self._shares: dict[tuple[str, str], list[tuple[Amount, Decimal]]] = {}
+        for found, cut in _cut(self._quarters, pieces(tariff, build.plant.zone, start, end)):
+            for band in energy_by_band([found], cut):
+                if band.version and band.known_ns:
+                    self._shares.setdefault((band.version, band.band), []).append((found, band.amount))
+
+    def energy(self, version: str, band: str) -> Part:
+        """The step of a band's energy."""
+        shares = self._shares.get((version, band), [])
+        parts = tuple(self._share(found, amount, band) for found, amount in shares)
+        value = sum((amount for _, amount in shares), Decimal(0))
+        id_ = f"band:{self.build.made.site}/{self._month.label}/{version}/{band}"
+        words = f"bought in the hours of {band}"
+        return self.build.add(Step(id=id_, rule=Rule.SUM, words=words, value=value, unit="kWh", parts=parts))
+
+    def all(self, energy: Decimal) -> Part:
+        """The energy of all bands, proved by the meters of the grid connection where every hour has a price."""
+        build = self.build
+        meters = [build.meter(build.records[place_of(meter)]) for meter in billed_meters(build.plant)]
+        known = build.made.period == self._month and energy == sum(
+            (build.steps[part.id].value or Decimal(0) for part in meters), Decimal(0)
+        )
+        return build.add(
+            Step(
+                id=f"billed:{build.made.site}/{self._month.label}",
+                rule=Rule.SUM,
+                words="the energy of all bands",
+                value=energy,
+                unit="kWh",
+                parts=tuple(self.energy(version, band) for version, band in self._shares),
+                proof=tuple(meters) if known else (),
+            )
+        )
+
+    def _share(self, found: Amount, amount: Decimal, band: str) -> Part:
+        whole = self._bought(found)
+        if amount == found.amount:
+            return whole
+        words = "the share of a quarter of an hour that a band's boundary cuts, by time"
+        return self.build.add(
+            Step(id=f"{whole.id}/{band}", rule=Rule.GIVEN, words=words, value=amount, unit="kWh", parts=(whole,))
+        )
+
+    def _bought(self, found: Amount) -> Part:
+        """What all meters of the grid connection counted in a quarter."""
+        build = self.build
+        parts: list[Part] = []
+        for meter in billed_meters(build.plant):
+            record = build.records[place_of(meter)]
+            name = f"quarter:{build.series(record)}@{build.clock(found.start)}"
+            parts.append(Part(name))
+        if len(parts) == 1:
+            return parts[0]
+        id_ = f"bought:{build.made.site}@{build.clock(found.start)}"
+        words = "the meters of the grid connection"
+        return build.add(Step(id=id_, rule=Rule.SUM, words=words, value=found.amount, unit="kWh", parts=tuple(parts)))
+
+    def peak(self, kw: Decimal) -> Part | None:
+        """The demand of the quarter that has it: its energy over a quarter of an hour."""
+        for found in self._quarters:
+            if found.amount is not None and found.amount * 4 == kw:
+                factor = Step(id="rule:demand", rule=Rule.FACTOR, words="1 h / 15 min", value=Decimal(4), unit="kW/kWh")
+                return self.build.add(
+                    Step(
+                        id=f"demand:{self.build.made.site}@{self.build.clock(found.start)}", rule=Rule.PRODUCT,
+                        words=f"mean power of the highest quarter, of {local_day(found.start, self.build.plant.zone)}",
+                        value=kw, unit="kW", parts=(self._bought(found), self.build.add(factor)),
+                        rounding=Rounding.SIX,
+                    )
+                )  # fmt: skip
+        return None
+
+
+def _cut(quarters: Sequence[Amount], cut: Sequence[Piece]) -> list[tuple[Amount, list[Piece]]]:
+    """Each quarter with the pieces it reaches into."""
+    found: list[tuple[Amount, list[Piece]]] = []
+    place = 0
+    for quarter in quarters:
+        while place < len(cut) and cut[place].end <= quarter.start:
+            place += 1
+        reached = [piece for piece in cut[place : place + 16] if piece.start < quarter.end]
+        if quarter.amount is not None:
+            found.append((quarter, reached))
+    return found
+
+
+def _line(build: Builder, bill: str, line: Line, found: Bill, bands: _Bands) -> Part:
+    name = f"{bill}/{line.id}"
+    reason = line.reason if line.amount is None else None
+    if line.kind is LineKind.ADJUSTMENT:
+        return _adjustment(build, name, line, found, bill)
+    parts = [_priced(name, part, line, found, bands) for part in line.parts]
+    return build.add(
+        Step(
+            id=name, rule=Rule.SUM if parts else Rule.GIVEN, words=f"{line.name['en']}: quantity x price",
+            unit=found.currency, value=line.amount, parts=tuple(parts), rounding=Rounding.CENT, reason=reason,
+        )
+    )  # fmt: skip
+
+
+def _priced(name: str, part: BillPart, line: Line, found: Bill, bands: _Bands) -> Part:
+    build = bands.build
+    if line.kind is LineKind.ENERGY:
+        quantity = bands.energy(part.version, part.key.rpartition(".")[2])
+    else:
+        shown = bands.peak(found.basic.quantity) if found.basic is not None and found.basic.quantity else None
+        quantity = build.add(
+            Step(id=f"quantity:{name}/{part.key}", rule=Rule.GIVEN, words="agreed, or the demand of the month",
+                 value=part.quantity, unit=line.unit, parts=() if shown is None else (shown,))
+        )  # fmt: skip
+    price = build.add(
+        Step(
+            id=f"price:{part.version}/{part.key}", rule=Rule.FACTOR, words=f"price by {part.version}", value=part.price,
+            unit=f"{found.currency}/{line.unit}",
+        )
+    )  # fmt: skip
+    return build.add(
+        Step(
+            id=f"{name}/{part.key}@{part.version}", rule=Rule.PRODUCT, words="quantity x price", unit=found.currency,
+            value=_WIDE.multiply(part.quantity, part.price), parts=(quantity, price),
+        )
+    )  # fmt: skip
+
+
+def _adjustment(build: Builder, name: str, line: Line, found: Bill, bill: str) -> Part:
+    """A percentage of the lines above that are no funds."""
+    adjusted = found.adjustment
+    if adjusted is None or adjusted.percent is None:
+        return build.add(
+            Step(id=name, rule=Rule.GIVEN, words=line.name["en"], value=line.amount, unit=found.currency,
+                 reason=line.reason)
+        )  # fmt: skip
+    based: Mapping[str, Line] = {
+        other.id: other for other in found.lines if other.kind in {LineKind.ENERGY, LineKind.BASIC} and not other.fund
+    }
+    base = build.add(
+        Step(
+            id=f"{name}/base", rule=Rule.SUM, words="the lines that are no government funds", value=adjusted.base,
+            unit=found.currency, parts=tuple(Part(f"{bill}/{key}") for key in based),
+        )
+    )  # fmt: skip
+    percent = build.add(
+        Step(
+            id=f"{name}/percent", rule=Rule.FACTOR, value=adjusted.percent, unit=RATIO, why=adjusted.source,
+            words=f"percent for power factor {adjusted.cosphi} against {adjusted.standard}",
+        )
+    )  # fmt: skip
+    return build.add(
+        Step(
+            id=name, rule=Rule.PRODUCT, words="base x percent / 100", value=line.amount, unit=found.currency,
+            parts=(base, percent), rounding=Rounding.CENT, ratio="1/100",
+        )
+    )  # fmt: skip

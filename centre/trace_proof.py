@@ -1,0 +1,72 @@
+"""The steps that prove a meter's quantity: its register at the ends of each stretch of days, reading by reading."""
+
+from dataclasses import replace
+
+from centre.accounting.registers import Sample
+from centre.records import MeterRecord
+from centre.store.base import Store
+from centre.trace import Part, Rule, Step
+from centre.trace_build import Builder
+from centre.trace_registers import Edge, Event, Stretch, stretches
+
+
+async def with_registers(build: Builder, name: str, record: MeterRecord, store: Store) -> None:
+    """Give the meter's step the readings that prove it."""
+    found = await stretches(store, record.points, record.days)
+    proof = tuple(_stretch(build, record, one) for one in found)
+    build.steps[name] = replace(build.steps[name], proof=proof)
+
+
+def _stretch(build: Builder, record: MeterRecord, found: Stretch) -> Part:
+    parts: list[Part] = []
+    for first, last in found.runs:
+        if first != last:
+            parts += [_edge(build, record, last), _edge(build, record, first)._replace(sign=-1)]
+    for event in found.events:
+        parts.append(_event(build, record, event))
+    name = build.series(record)
+    words = "end of the register - beginning, scaled" if not found.events else "plain runs of the register and events"
+    return build.add(
+        Step(
+            id=f"register:{name}@{build.clock(found.begin.at)}..{build.clock(found.end.at)}", rule=Rule.SUM,
+            words=words, value=found.amount, unit=record.points.unit, parts=tuple(parts),
+        )
+    )  # fmt: skip
+
+
+def _edge(build: Builder, record: MeterRecord, found: Edge) -> Part:
+    name = build.series(record)
+    readings = (_reading(build, record, found.old), _reading(build, record, found.new))
+    return build.add(
+        Step(
+            id=f"edge:{name}@{build.clock(found.at)}",
+            rule=Rule.INTERPOLATED,
+            words=f"between two readings, x {found.scale}",
+            value=found.value,
+            unit=record.points.unit,
+            parts=readings,
+            ratio=str(found.scale),
+            at_ns=found.at,
+        )
+    )
+
+
+def _reading(build: Builder, record: MeterRecord, found: Sample) -> Part:
+    return build.add(
+        Step(
+            id=f"reading:{build.series(record)}@{build.clock(found.at)}", rule=Rule.READING, words="raw register",
+            value=found.value, unit=record.points.unit, at_ns=found.at,
+        )
+    )  # fmt: skip
+
+
+def _event(build: Builder, record: MeterRecord, found: Event) -> Part:
+    readings = (_reading(build, record, found.old), _reading(build, record, found.new))
+    part = build.add(
+        Step(
+            id=f"event:{build.series(record)}@{build.clock(found.new.at)}", rule=Rule.GIVEN, words=found.what,
+            value=found.amount, unit=record.points.unit, parts=readings, at_ns=found.new.at,
+            reason=None if found.amount is not None else "not_known",
+        )
+    )  # fmt: skip
+    return part if found.amount is not None else part._replace(sign=0)

@@ -1,0 +1,237 @@
+"""Reports of the demo plant's month in every format: exact, escaped, the same bytes each time, nothing left out."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from centre import api_reports
+from centre.carriers import Carrier
+from centre.period import Period
+from centre.report.document import Document, Name, Table, Word
+from centre.report.production import load_production
+from centre.report.reports import REPORTS, Reports, reports
+from centre.report.upload import item_code, load_codes
+from centre.report.writers import WRITERS, load_words
+from support.books_plant import filled, setup, statements
+from wattline.errors import ConfigError
+from wattline.resources import config_dir
+from wattline.strict_yaml import load_file
+
+SITE = "jiangjin-1"
+MONTH = Period(year=2026, month=11)
+WORDS = load_words()
+TWICE = ("statement", "audit")
+CSV = """\
+product,name_en,name_zh,node,output,scrap,unit
+casting,Casting,铸件,workshop-2,120.5,3,t
+clinker,Clinker,熟料,furnace,80,,t
+"""
+
+
+class Made:
+    documents: dict[str, Document]
+    again: dict[str, Document]
+    answers: dict[str, httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    path = tmp_path_factory.mktemp("production") / "november.csv"
+    path.write_text(CSV, "utf-8")
+
+    async def documents(maker: Reports) -> dict[str, Document]:
+        rows = load_production(path, {"workshop-2", "furnace"})
+        return {name: await maker.document(name, SITE, MONTH, production=rows) for name in REPORTS}
+
+    async def make() -> Made:
+        found = Made()
+        async with await filled(tmp_path_factory) as store:
+            maker = reports(statements(store, setup()))
+            found.documents = await documents(maker)
+            again = reports(statements(store, setup()))
+            found.again = {name: await again.document(name, SITE, MONTH) for name in TWICE}
+            app = Starlette(routes=api_reports.routes(maker))
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://centre") as client:
+                found.answers = {
+                    path: await client.get(f"/api/v1/{path}")
+                    for path in (
+                        "reports",
+                        f"reports/{SITE}/2026-11/statement",
+                        f"reports/{SITE}/2026-11/inventory?format=xlsx&lang=zh",
+                        f"reports/{SITE}/2026-11/nothing",
+                        f"reports/{SITE}/2026-11/statement?format=pdf",
+                        f"reports/{SITE}/november/statement",
+                        f"reports/{SITE}/2026-11/statement?made_on=soon",
+                        "reports/nowhere/2026-11/statement",
+                        f"why/{SITE}/2026-11/scope2/location",
+                        f"why/{SITE}/2026-11/line-1:tce/calorific",
+                        f"why/{SITE}/2026-11/nothing",
+                        f"why/{SITE}/2026-11/line-1:quantity/electricity?readings=2026-11-02",
+                        f"why/{SITE}/2026-11/scope1?readings=2026-11-02&format=csv",
+                        f"why/{SITE}/2026-11/scope1?readings=soon",
+                        f"why/{SITE}/2026-11/scope1?readings=all&format=xlsx",
+                    )
+                }
+        return found
+
+    return asyncio.run(make())
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("report", TWICE)
+def test_the_same_inputs_give_the_same_bytes(made: Made, report: str, form: str) -> None:
+    for words in WORDS.values():
+        write = WRITERS[form][1]
+        assert write(made.documents[report], words) == write(made.again[report], words)
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_every_report_shows_its_factors_and_which_are_unverified(made: Made, report: str) -> None:
+    document = made.documents[report]
+    factors = next(table for table in document.tables if table.key == "factors")
+    place = factors.columns.index("confirmed")
+    assert factors.rows
+    unverified = any(row[place] == Word("no") for row in factors.rows)
+    assert ("note_unverified" in document.notes) == unverified
+    html = WRITERS["html"][1](document, WORDS["en"]).decode()
+    assert ("NO: unverified" in html) or not unverified
+
+
+def test_invented_terms_are_told(made: Made) -> None:
+    assert {"note_unconfirmed_contract", "note_unconfirmed_accuracy"} <= set(made.documents["statement"].notes)
+    assert "note_unconfirmed_accuracy" in made.documents["audit"].notes
+    assert "note_unconfirmed_contract" not in made.documents["inventory"].notes
+
+
+def test_json_is_canonical_and_keeps_numbers_exact(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["statement"], WORDS["zh"]))
+    assert told["facts"]["plant"] == {"en": "Jiangjin works", "zh": "江津工厂"}
+    plant = next(
+        row for row in told["tables"]["quantities"] if (row["node"], row["carrier"]) == ("plant", "carrier_heat")
+    )
+    assert Decimal(plant["net"]) == Decimal("29045.063863333")
+    assert list(told) == sorted(told)
+
+
+def test_the_inventory_adds_up(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["inventory"], WORDS["en"]))
+    rows, totals = told["tables"]["sources"], told["tables"]["totals"]
+    for view, total in zip(("location", "market"), totals, strict=True):
+        emitted = sum(
+            Decimal(row["emission"]) for row in rows if row["category"] in {"category_1", f"category_2_{view}"}
+        )
+        assert emitted == Decimal(total["total"]) == Decimal(total["category_1"]) + Decimal(total["category_2"])
+
+
+def test_energy_per_unit_stands_beside_its_level(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["unit-product"], WORDS["en"]))
+    casting, clinker = told["tables"]["products"]
+    assert casting["reason"] == "no_benchmark"
+    assert (clinker["baseline"], clinker["advanced"]) == ("117", "100")
+    assert clinker["level_reached"] == "level_advanced"
+    assert clinker["confirmed"] == "no"  # the level is from memory
+    assert Decimal(clinker["per_unit"]) * 80 == pytest.approx(Decimal(clinker["kgce"]))
+
+
+def test_a_footprint_lists_inputs_and_what_was_left_out(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["footprint"], WORDS["en"]))
+    record = told["tables"]["footprints"][0]
+    [electricity] = [row for row in told["tables"]["footprint_inputs"] if row["product"] == "casting"]
+    assert "electricity_footprint_factor" in electricity["factor"]
+    assert Decimal(record["total"]) == Decimal(electricity["emission"])
+    assert record["remarks"] == "period_is_not_twelve_months"
+    assert {row["left_out"] for row in told["tables"]["cut_offs"]} == {"cut_materials", "cut_transport", "cut_waste"}
+
+
+def test_a_data_item_has_a_code_of_sixteen_digits(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["upload"], WORDS["en"]))
+    items = told["tables"]["items"]
+    assert [item["carrier"] for item in items] == [f"carrier_{carrier}" for carrier in Carrier]
+    assert all(re.fullmatch(r"\d{16}", item["item_code"]) for item in items)
+    assert len({item["item_code"] for item in items}) == len(items)
+    assert all(item["reference_factor"] and item["adopted_factor"] for item in items)
+    codes = load_codes(config_dir() / "key-user-codes.yaml")
+    assert not item_code(codes, SITE, "line-1", Carrier.ELECTRICITY, monthly=True, root=False).known
+    assert "note_codes_unverified" in made.documents["upload"].notes
+
+
+HOSTILE = Document(
+    report="statement",
+    site="<b>",
+    period="2026-11",
+    facts=(("plant", Name("=cmd()", "<script>alert(1)</script>")),),
+    tables=(Table(key="items", columns=("name", "value"), rows=(("=1+1", Decimal("-1.50")), ("@x", None))),),
+)
+
+
+def test_text_from_outside_is_never_markup_and_never_a_formula() -> None:
+    html = WRITERS["html"][1](HOSTILE, WORDS["zh"]).decode()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    rows = list(csv.reader(io.StringIO(WRITERS["csv"][1](HOSTILE, WORDS["en"]).decode("utf-8-sig"))))
+    assert ["Plant", "'=cmd()"] in rows
+    assert ["'=1+1", "-1.50"] in rows
+    book = zipfile.ZipFile(io.BytesIO(WRITERS["xlsx"][1](HOSTILE, WORDS["en"])))
+    sheet = book.read("xl/worksheets/sheet2.xml").decode()
+    assert "<f>" not in sheet
+    assert "<v>-1.5" in sheet
+
+
+def test_a_workbook_has_a_sheet_for_each_table(made: Made) -> None:
+    for lang, words in WORDS.items():
+        for report in REPORTS:
+            book = zipfile.ZipFile(io.BytesIO(WRITERS["xlsx"][1](made.documents[report], words)))
+            names = re.findall(r'<sheet name="([^"]+)"', book.read("xl/workbook.xml").decode())
+            assert len(names) == 1 + len(made.documents[report].tables), lang
+
+
+def test_every_word_is_there_in_both_languages(made: Made) -> None:
+    texts = load_file(Path(api_reports.__file__).parent / "report" / "words.yaml").data
+    assert all(set(word) == {"en", "zh"} and all(word.values()) for word in texts.values())
+    for document in made.documents.values():
+        for words in WORDS.values():
+            assert WRITERS["csv"][1](document, words)
+
+
+def test_the_api_serves_reports_and_traces(made: Made) -> None:
+    status = {path: answer.status_code for path, answer in made.answers.items()}
+    good = [path for path, code in status.items() if code == 200]
+    assert len(good) == 7, status
+    assert [code for code in status.values() if code != 200] == [404, 400, 400, 400, 404, 404, 400, 400]
+    assert all("error" in answer.json() for answer in made.answers.values() if answer.status_code != 200)
+    book = made.answers[f"reports/{SITE}/2026-11/inventory?format=xlsx&lang=zh"]
+    assert book.headers["content-disposition"] == f'attachment; filename="{SITE}-2026-11-inventory.xlsx"'
+    trace = made.answers[f"why/{SITE}/2026-11/scope2/location"].json()
+    assert trace["adds_up"]
+    assert trace["steps"][trace["figure"]]["value"] == "55.077296594"
+    *lines, end = map(json.loads, made.answers[good[-2]].text.splitlines())
+    assert (end["adds_up"], end["intervals"], end["readings"]) == (True, 96, 289)
+    whole = [line for line in lines if line["kind"] == "interval"]
+    assert all(line["value"] == line["counted"] for line in whole)
+    assert made.answers[good[-1]].text.splitlines()[-1].split(",")[8].startswith("adds up: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("casting,C,C,nowhere,1,0,t", "2: node: nowhere is no node"),
+        ("casting,C,C,furnace,-1,0,t", "2: output: must be a plain number"),
+        ("casting,C,C,furnace,1", "2: a row has 7 fields"),
+        ("casting,C,C,furnace,1,0,t,x", "2: a row has 7 fields"),
+    ],
+)
+def test_a_mistake_in_the_production_names_its_line(tmp_path: Path, line: str, says: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(CSV.splitlines()[0] + "\n" + line + "\n", "utf-8")
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load_production(path, {"furnace"})

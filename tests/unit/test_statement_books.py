@@ -1,0 +1,175 @@
+"""What people told and signed stands in the statement: fuels, value added, output, certificates, a closed month."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from centre.accounting.calendar import Month
+from centre.accounting.certificates import Issue, Retire
+from centre.accounting.zones import day_bounds
+from centre.books.certificates import enter
+from centre.books.file import Books
+from centre.closing import Closings
+from centre.closing_figures import StatementFigures
+from centre.manual import Manual
+from centre.period import Period
+from centre.points import Directory
+from centre.report.reports import reports
+from centre.report.writers import WRITERS, load_words
+from centre.statement import NodeStatement, Statement
+from centre.statement_books import StatementBooks
+from centre.trace import Rule, Trace, check
+from centre.why import why
+from support.books_plant import StoppedClock, filled, setup, statements
+from support.page_figures import ZONE
+
+SITE = "jiangjin-1"
+MONTH = Period(year=2026, month=11)
+AFTER = StoppedClock(day_bounds(date(2027, 1, 6), ZONE)[0])
+FIGURES = ("scope1", "scope2/market", "scope2/location", "tce/calorific", "tce/equal_value")
+_FUEL = "node,month,fuel,stock_begin,purchased,sold,stock_end,unit"
+FORMS = (
+    ("fuel", _FUEL, ["plant,2026-11,raw_coal,10,30,0,15,t", "plant,2026-11,diesel,1000,3000,0,1000,kg"]),
+    ("value_added", "node,month,value_added,unit", ["plant,2026-11,120,1e4CNY"]),
+    ("production", "node,month,product,produced,unit", ["workshop-1,2026-11,gearbox,40,t"]),
+    ("water", "node,month,water,volume,unit", ["plant,2026-11,discharged,100,m3", "plant,2026-11,reused,50,m3"]),
+)
+
+
+@dataclass
+class Made:
+    plain: Statement
+    told: Statement
+    closed: Statement
+    december: Statement
+    traces: dict[str, Trace]
+    report: Any
+    made_on: date
+
+
+async def tell(manual: Manual, form: str, columns: str, rows: Sequence[str]) -> None:
+    names = ["site", *columns.split(",")]
+    values = [dict(zip(names, [SITE, *row.split(",")], strict=True)) for row in rows]
+    made = await manual.take_rows(form, values, author="li", reason="monthly")
+    await manual.submit(made.id, author="li", reason="monthly")
+    await manual.approve(made.id, author="wang", reason="checked")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    async def make() -> Made:
+        found = setup()
+        path = tmp_path_factory.mktemp("books") / "books.db"
+        async with await filled(tmp_path_factory) as store, Books(path, AFTER) as books:
+            service = replace(statements(store, found), books=StatementBooks(books=books), clock=AFTER)
+            plain = await service.statement(SITE, MONTH)
+            manual = Manual(books=books, clock=AFTER, plants=service.plants, factors=found.factors)
+            for form, columns, rows in FORMS:
+                await tell(manual, form, columns, rows)
+            ids = tuple(f"GEC-{number}" for number in range(30))
+            issue = Issue(entry="i1", ids=ids, holder=SITE, plant="wind", generated=date(2026, 11, 1))
+            plan = Retire(entry="r1", ids=ids, holder=SITE, node=f"{SITE}/plant", month=date(2026, 11, 1))
+            for entry in (issue, plan):
+                await books.change("li", "bought", lambda pen, entry=entry: enter(pen, entry))
+            told = await service.statement(SITE, MONTH)
+            traces = {figure: await why(service, SITE, MONTH, figure) for figure in FIGURES}
+            closings = Closings(
+                store=store, books=books, clock=AFTER, plants=service.plants, directory=Directory(store, AFTER),
+                maker=StatementFigures(service), limit=Decimal("0.95"),
+            )  # fmt: skip
+            await closings.close(SITE, Month(2026, 11), author="wang", reason="three days of a demonstration")
+            later = replace(service, clock=StoppedClock(day_bounds(date(2027, 3, 1), ZONE)[0]))
+            document = await reports(later).document("statement", SITE, MONTH)
+            return Made(
+                plain=plain,
+                told=told,
+                closed=await later.statement(SITE, MONTH),
+                december=await service.statement(SITE, Period(year=2026, month=12)),
+                traces=traces,
+                report=json.loads(WRITERS["json"][1](document, load_words()["en"])),
+                made_on=(await later.dates_of(SITE, MONTH)).made_on,
+            )
+
+    return asyncio.run(make())
+
+
+def plant(statement: Statement) -> NodeStatement:
+    return statement.nodes[0]
+
+
+def test_a_fuel_that_was_told_counts_in_tce_and_scope_1(made: Made) -> None:
+    diesel, coal = plant(made.told).fuels
+    assert (diesel.carrier, coal.carrier) == ("diesel", "raw_coal")
+    assert coal.purchased.shares == (("U", Decimal(1)),)
+    before, after = plant(made.plain), plant(made.told)
+    energy = Decimal(25) * Decimal("0.7143") + Decimal(3) * Decimal("1.4571")
+    burnt = Decimal(25) * Decimal("1.9003") + 3 * Decimal("42.652") * Decimal("0.0202") * Decimal("0.98") * 44 / 12
+    assert after.energy.calorific.value == (before.energy.calorific.value or 0) + energy
+    assert abs((after.scope1.value or 0) - (before.scope1.value or 0) - burnt) < Decimal("1e-8")
+
+
+def test_a_month_without_the_form_that_was_told_before_has_no_figure(made: Made) -> None:
+    _, coal = plant(made.december).fuels
+    assert coal.purchased.reason == "no_approved_entry: 2026-12"
+    assert plant(made.december).scope1.value is None
+
+
+def test_value_added_and_output_make_intensities(made: Made) -> None:
+    energy, water = plant(made.told).intensities[:2]
+    total = plant(made.told).energy.calorific.value
+    assert (energy.unit, water.unit) == ("tce/1e4CNY", "m3/1e4CNY")
+    assert total is not None
+    assert energy.value is not None
+    assert abs(energy.value * 120 - total) < Decimal("1e-6")
+    workshop = made.told.node("workshop-1")
+    assert workshop is not None
+    assert [found.unit for found in workshop.intensities] == ["kgce/t", "m3/t"]
+    assert plant(made.plain).intensities == ()
+
+
+def test_told_water_makes_the_reuse_rate(made: Made) -> None:
+    water = plant(made.told).water
+    assert (water.discharged.value, water.reused.value) == (100, 50)
+    assert water.reuse.value is not None
+
+
+def test_retired_certificates_lower_scope_2_by_market_only(made: Made) -> None:
+    before, after = plant(made.plain).scope2, plant(made.told).scope2
+    assert before.location.value == after.location.value
+    assert before.market.value is not None
+    assert after.market.value is not None
+    assert after.market.value < before.market.value
+    assert any("GEC-7" in part.id for term in after.market.terms for part in term.inputs)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_of_told_data_adds_up(made: Made, figure: str) -> None:
+    trace = made.traces[figure]
+    assert check(trace) == ()
+    given = {step.id for step in trace.steps.values() if step.rule is Rule.GIVEN}
+    assert any("manual:" in one for one in given) == (figure != "scope2/market" and figure != "scope2/location")
+    assert any("certificates:" in one for one in given) == (figure == "scope2/market")
+
+
+def test_a_closed_month_shows_what_was_signed(made: Made) -> None:
+    signed = made.closed.signed
+    assert made.told.signed is None
+    assert signed is not None
+    assert signed.author == "wang"
+    assert signed.headline["scope1"] == (plant(made.told).scope1.value, "tCO2e")
+    assert signed.corrections == ()
+    assert made.made_on == date(2027, 1, 6)
+    assert made.closed.dates.run_on == date(2027, 3, 1)
+    assert plant(made.closed).scope1 == plant(made.told).scope1
+    tables = made.report["tables"]
+    rows = {row["figure"]: row for row in tables["signed"]}
+    assert rows["scope1"]["signed_value"] == rows["scope1"]["now"]
+    assert tables["corrections"] == []
+    assert {row["unit"] for row in tables["intensities"]} == {"tce/1e4CNY", "m3/1e4CNY", "kgce/t", "m3/t"}
+    assert tables["fuels"][1]["stock_end"] == "15"
