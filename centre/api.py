@@ -1,14 +1,15 @@
 """The read API: JSON under /api/v1, live values as server-sent events. Reads only; every answer is JSON, errors too."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import date
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from centre.api_door import HEADERS, Answer, door
 from centre.errors import BadQuestion, FigureError
 from centre.figures import Figures
 from centre.json_views import plain, to_json
@@ -20,9 +21,6 @@ from wattline import __version__
 
 MAX_WATCHERS: Final = 32
 _EVENT_EVERY_S: Final = 2.0
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-Answer = Callable[[Request], Awaitable[object]]
 
 
 def routes(figures: Figures, health: Callable[[], Mapping[str, object]]) -> list[BaseRoute]:
@@ -45,27 +43,8 @@ def routes(figures: Figures, health: Callable[[], Mapping[str, object]]) -> list
         "/api/v1/series/{site}/{device}/{point}": api.readings,
         "/api/v1/{rest:path}": api.unknown,
     }
-    watching = Route("/api/v1/plants/{site}/events", _door(api.events), methods=["GET"])
-    return [watching, *(Route(path, _door(answer), methods=["GET"]) for path, answer in table.items())]
-
-
-def _door(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    """`answer` as an endpoint: its value as JSON, or a clear error."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            found = await answer(request)
-        except FigureError as err:
-            return _json({"error": {"code": err.code, "message": err.message}}, err.status)
-        except StoreError as err:
-            return _json({"error": {"code": "store_failed", "message": str(err)}}, 503)
-        return found if isinstance(found, Response) else _json(found, 200)
-
-    return endpoint
-
-
-def _json(value: object, status: int) -> Response:
-    return Response(to_json(value), status_code=status, media_type="application/json", headers=_HEADERS)
+    watching = Route("/api/v1/plants/{site}/events", door(api.events), methods=["GET"])
+    return [watching, *(Route(path, door(answer), methods=["GET"]) for path, answer in table.items())]
 
 
 class _Api:
@@ -171,7 +150,7 @@ class _Api:
         site = self._figures.plant(_site(request)).site
         if self._watchers >= MAX_WATCHERS:
             raise FigureError("too_many_watchers", f"{MAX_WATCHERS} clients are watching already", 503)
-        return StreamingResponse(self._watch(site), media_type="text/event-stream", headers=_HEADERS)
+        return StreamingResponse(self._watch(site), media_type="text/event-stream", headers=HEADERS)
 
     async def _watch(self, site: str) -> AsyncIterator[bytes]:
         self._watchers += 1

@@ -1,4 +1,4 @@
-"""The door of API routes that change something: JSON in with who and why, JSON out, every mistake a clear answer."""
+"""The door of API routes: JSON out, every mistake a clear answer; in with who and why, where something is changed."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ from centre.json_views import to_json
 from centre.store.base import StoreError
 
 MAX_BODY: Final = 4 * 1024 * 1024
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 Answer = Callable[[Request], Awaitable[object]]
 
@@ -52,7 +52,7 @@ def door(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _json(value: object, status: int) -> Response:
-    return Response(to_json(value), status_code=status, media_type="application/json", headers=_HEADERS)
+    return Response(to_json(value), status_code=status, media_type="application/json", headers=HEADERS)
 
 
 async def asked(request: Request, model: type[S]) -> S:

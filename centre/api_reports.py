@@ -1,26 +1,24 @@
 """The API of statements, reports and traces: GET /api/v1/reports/... and /api/v1/why/..."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from centre.accounting.factor_choice import ReportDates
-from centre.errors import BadQuestion, FigureError
-from centre.json_views import to_json
+from centre.api_door import HEADERS, api_routes
+from centre.errors import BadQuestion
 from centre.period import Period
 from centre.readings_export import FORMS, Row, heading, readings, written
 from centre.report.reports import REPORTS, Reports
 from centre.report.writers import WRITERS
-from centre.store.base import StoreError
 from centre.trace import Trace, check
 from centre.why import FIGURES, why
 
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _BATCH: Final = 500  # rows of readings that are written together
 _AT_ONCE: Final = 2  # a report of a year holds a second of CPU; more wait
 
@@ -28,28 +26,13 @@ _AT_ONCE: Final = 2  # a report of a year holds a second of CPU; more wait
 def routes(reports: Reports) -> list[BaseRoute]:
     """The routes, to stand before those of centre.api, which answer for the rest of /api/v1."""
     api = _Api(reports)
-    table: dict[str, Callable[[Request], Awaitable[Response]]] = {
-        "/api/v1/reports": api.listed,
-        "/api/v1/reports/{site}/{period}/{report}": api.report,
-        "/api/v1/why/{site}/{period}/{figure:path}": api.why,
-    }
-    return [Route(path, _door(answer), methods=["GET"]) for path, answer in table.items()]
-
-
-def _door(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except FigureError as err:
-            return _json({"error": {"code": err.code, "message": err.message}}, err.status)
-        except StoreError as err:
-            return _json({"error": {"code": "store_failed", "message": str(err)}}, 503)
-
-    return endpoint
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(to_json(value), status_code=status, media_type="application/json", headers=_HEADERS)
+    return api_routes(
+        {
+            ("GET", "/reports"): api.listed,
+            ("GET", "/reports/{site}/{period}/{report}"): api.report,
+            ("GET", "/why/{site}/{period}/{figure:path}"): api.why,
+        }
+    )
 
 
 class _Api:
@@ -57,8 +40,8 @@ class _Api:
         self._reports = reports
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def listed(self, _request: Request) -> Response:
-        return _json({"reports": list(REPORTS), "formats": list(WRITERS), "figures": list(FIGURES)})
+    async def listed(self, _request: Request) -> object:
+        return {"reports": list(REPORTS), "formats": list(WRITERS), "figures": list(FIGURES)}
 
     async def report(self, request: Request) -> Response:
         """`format` (json), `lang` (en), `made_on` and `run_on` (days) as query parameters."""
@@ -68,12 +51,12 @@ class _Api:
         async with self._turns:
             found = await self._reports.document(name, site, period, dates=dates)
             media, body = await asyncio.to_thread(self._reports.written, found, form, lang)
-        headers = dict(_HEADERS)
+        headers = dict(HEADERS)
         if form in {"csv", "xlsx"}:
             headers["Content-Disposition"] = f'attachment; filename="{site}-{period.label}-{name}.{form}"'
         return Response(body, media_type=media, headers=headers)
 
-    async def why(self, request: Request) -> Response:
+    async def why(self, request: Request) -> object:
         """The trace of a figure with the verdict of the check; with `readings` (all, or a day) every reading behind it.
 
         The readings come as `format` jsonl or csv; their last line is the verdict.
@@ -84,7 +67,7 @@ class _Api:
             return await self._readings(request, site, period, dates, days)
         async with self._turns:
             trace = await why(self._reports.statements, site, period, request.path_params["figure"], dates)
-            return _json(await asyncio.to_thread(trace_view, trace))
+            return await asyncio.to_thread(trace_view, trace)
 
     async def _readings(
         self, request: Request, site: str, period: Period, dates: ReportDates, days: str
@@ -103,7 +86,7 @@ class _Api:
                 yield b"".join(written(row, form) for row in batch)
 
         name = f"{site}-{period.label}-readings.{form}"
-        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(body(), media_type=FORMS[form], headers=headers)
 
     async def _asked(self, request: Request) -> tuple[str, Period, ReportDates]:
