@@ -147,12 +147,11 @@ class Poller:
 
     async def _until(self, due_ns: int) -> None:
         """Sleep until `due_ns`, or a nap only: the schedule is asked again."""
-        self._works()
+        self._works(self._clock.monotonic())
         await self._wake_ups.sleep(due_ns)
 
-    def _works(self) -> None:
+    def _works(self, now: float) -> None:
         """Promise again, though not at every poll: it is far from due."""
-        now = self._clock.monotonic()
         if now >= self._promise_at:
             self._promise_at = now + _PROMISE_AGAIN_S
             self._promise(_PROMISE_S)
@@ -213,7 +212,7 @@ class Poller:
             ended = self._clock.monotonic()
             self.counters.busy_s += ended - began
         self._link_works()
-        self._works()
+        self._works(ended)
         if ended - self._figures_from >= _FIGURES_S:
             self._tell_figures()
 

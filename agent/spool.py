@@ -91,12 +91,11 @@ class Spool:
         """Take a sweep. Never waits, never raises: the spool's bounds are kept by committing, then by dropping."""
         if not self._intake:
             self._wake.set()
-        was_enough = self._intake.is_enough
-        self._intake.add(sweep)
+        enough = self._intake.add(sweep)
         self._acquired += len(sweep.values)
         if self._intake.is_full:
             self.seal()
-        elif self._intake.is_enough and not was_enough:
+        elif enough:
             self._wake.set()
 
     def seal(self) -> None:
@@ -126,7 +125,7 @@ class Spool:
     def set_online(self, online: bool) -> None:
         """Tell whether a broker is there: then parcels are small and soon, otherwise as large as a commit."""
         self._online = online
-        self._intake.large = not online
+        self._intake.want(large=not online)
         self._wake.set()
 
     # --- out --------------------------------------------------------------------------------------------------

@@ -22,33 +22,41 @@ class Intake:
         self._noted: list[Noted] = []
         self._points = 0
         self._bound = _LARGE * _MOST_POINTS
-        self.large = True
-        """Whether large parcels are wanted."""
         self.since = 0.0
+        self.want(large=True)
 
     def __bool__(self) -> bool:
         return bool(self._sweeps)
 
+    def want(self, *, large: bool) -> None:
+        """Whether large parcels are wanted from now on."""
+        self._large = large
+        times = _LARGE if large else 1
+        self._enough, self._most = min(self._bound, times * _ENOUGH_POINTS), min(self._bound, times * _MOST_POINTS)
+
     @property
     def is_enough(self) -> bool:
-        return self._points >= min(self._bound, _ENOUGH_POINTS * (_LARGE if self.large else 1))
+        return self._points >= self._enough
 
     @property
     def is_full(self) -> bool:
-        return self._points >= min(self._bound, _MOST_POINTS * (_LARGE if self.large else 1))
+        return self._points >= self._most
 
     @property
     def waits_for_time(self) -> bool:
         """True while the clock is about to be set right: what is not sealed yet can still get its true time."""
         return self._time is not None and self._time.waiting
 
-    def add(self, sweep: Sweep) -> None:
+    def add(self, sweep: Sweep) -> bool:
+        """True when it became enough by this one."""
         if not self._sweeps:
             self.since = self._clock.monotonic()
         self._sweeps.append(sweep)
         if self._time is not None:
             self._noted.append(self._time.note())
+        before = self._points
         self._points += len(sweep.values) + len(sweep.faults)
+        return before < self._enough <= self._points
 
     def take(self) -> tuple[list[Sweep], TimeQuality]:
         """All of it, with the times that are known to be right by now; nothing is left."""
@@ -62,3 +70,4 @@ class Intake:
     def bound(self, points: int) -> None:
         """From now on seal at so many points at the latest: a broker found more too large."""
         self._bound = max(_FEWEST_POINTS, min(self._bound, points))
+        self.want(large=self._large)

@@ -22,11 +22,11 @@ def gathered(intake: Intake) -> tuple[int, int]:
 def test_parcels_are_larger_while_no_broker_is_there_and_never_larger_than_a_broker_took() -> None:
     intake = Intake(SystemClock(), None)
     assert gathered(intake) == (15_000, 24_000)
-    intake.large = False
+    intake.want(large=False)
     assert gathered(intake) == (5000, 8000)
     intake.bound(6000)
     assert gathered(intake) == (5000, 6000)
-    intake.large = True
+    intake.want(large=True)
     assert gathered(intake) == (6000, 6000)
     intake.bound(1)
     assert gathered(intake) == (100, 100)
