@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -41,6 +41,10 @@ from wattline.service import Notifier, Watchdog
 _GOODBYE_S: Final = 2
 _WORK_WITHIN_S: Final = 60.0
 _STATUS_EVERY_S: Final = 10.0
+
+
+Work = Callable[[], Coroutine[None, None, None]]
+"""A task of the centre that runs until it is cancelled, or until it is done."""
 
 
 class ListenError(Exception):
@@ -113,34 +117,45 @@ async def run(setup: Setup) -> None:
                 *web.routes(figures),
             ]
         )
-        with _listening(setup.settings.host, setup.settings.port) as listener:
-            stopped = _stop_signal()
-            server = _Server(_server_config(UntilStopped(site, stopped)))
-            for worker in range(1, len(brokers) + 1):
-                watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S)
-            async with asyncio.TaskGroup() as tasks:
-                serving = tasks.create_task(server.serve([listener]), name="http")
-                running = [
-                    tasks.create_task(ingest.run(), name="ingest"),
-                    tasks.create_task(retire(setup.settings, clock), name="retire"),
-                    tasks.create_task(ledger.run(), name="ledger"),
-                    tasks.create_task(closings.run(touched), name="closings"),
-                    *(tasks.create_task(work(), name=name) for name, work in (office.work | levels.work).items()),
-                    tasks.create_task(watchdog.run(), name="watchdog"),
-                    tasks.create_task(_report(notifier, ingest), name="status"),
-                    stop := tasks.create_task(stopped.wait(), name="stop"),
-                ]
-                await _started(server, serving)
-                host, port = listener.getsockname()[:2]
-                log.info("centre.started", address=f"http://{host}:{port}/", store=str(setup.store))
-                notifier.ready()
-                await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
-                notifier.stopping()
-                log.info("centre.stopping")
-                server.should_exit = True
-                await end(running)
+        for worker in range(1, len(brokers) + 1):
+            watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S)
+        work: dict[str, Work] = {
+            "ingest": ingest.run,
+            "retire": lambda: retire(setup.settings, clock),
+            "ledger": ledger.run,
+            "closings": lambda: closings.run(touched),
+            **office.work,
+            **levels.work,
+            "watchdog": watchdog.run,
+            "status": lambda: _report(notifier, ingest),
+        }
+        await _serve(setup, site, work, notifier, log)
     log.info("centre.stopped")
     notifier.close()
+
+
+async def _serve(setup: Setup, site: Starlette, work: Mapping[str, Work], notifier: Notifier, log: EventLog) -> None:
+    """`site` and `work`, started, watched and ended together."""
+    with _listening(setup.settings.host, setup.settings.port) as listener:
+        stopped = _stop_signal()
+        server = _Server(_server_config(UntilStopped(site, stopped)))
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(server.serve([listener]), name="http")
+            running = [tasks.create_task(begin(), name=name) for name, begin in work.items()]
+            running.append(stop := tasks.create_task(_until(stopped), name="stop"))
+            await _started(server, serving)
+            host, port = listener.getsockname()[:2]
+            log.info("centre.started", address=f"http://{host}:{port}/", store=str(setup.store))
+            notifier.ready()
+            await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+            notifier.stopping()
+            log.info("centre.stopping")
+            server.should_exit = True
+            await end(running)
+
+
+async def _until(stopped: asyncio.Event) -> None:
+    await stopped.wait()
 
 
 class _Server(uvicorn.Server):

@@ -1,6 +1,5 @@
 """Consumption of a unit of product against the benchmarks of an edition: baseline (基准) and advanced (标杆) level."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from centre.accounting.csv_rows import csv_rows
 from centre.accounting.exact import rounded
 from wattline.errors import ConfigError
 
@@ -51,21 +51,12 @@ def load_benchmarks(path: Path) -> tuple[BenchmarkRow, ...]:
 
 def benchmarks_of(lines: Iterable[str], source: str) -> tuple[BenchmarkRow, ...]:
     """The rows of such a table; raises ConfigError that names file, line and column."""
-    reader = csv.DictReader(lines, strict=True)
     found: dict[str, BenchmarkRow] = {}
-    try:
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise ConfigError(f"{source}:1: the columns must be {','.join(_COLUMNS)}")
-        for fields in reader:
-            where = f"{source}:{reader.line_num}"
-            if None in fields or None in fields.values():
-                raise ConfigError(f"{where}: must have {len(_COLUMNS)} columns")
-            row = _row(fields, where)
-            if row.id in found:
-                raise ConfigError(f"{where}: product: {row.product} stands a second time in edition {row.edition}")
-            found[row.id] = row
-    except csv.Error as err:
-        raise ConfigError(f"{source}:{reader.line_num}: {err}") from err
+    for where, fields in csv_rows(lines, source, _COLUMNS):
+        row = _row(fields, where)
+        if row.id in found:
+            raise ConfigError(f"{where}: product: {row.product} stands a second time in edition {row.edition}")
+        found[row.id] = row
     return tuple(found.values())
 
 

@@ -1,6 +1,5 @@
 """Our bill against the utility's, line by line: what differs in quantity, price and amount; and bill against bill."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from centre.accounting.bill import Bill
+from centre.accounting.csv_rows import csv_rows
 from centre.accounting.exact import rounded
 from wattline.errors import ConfigError
 
@@ -73,21 +73,12 @@ def load_stated(path: Path) -> tuple[Stated, ...]:
 
 def stated_of(lines: Iterable[str], source: str) -> tuple[Stated, ...]:
     """The lines of such a CSV; quantity and price may be empty. Raises ConfigError."""
-    reader = csv.DictReader(lines, strict=True)
     found: dict[str, Stated] = {}
-    try:
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise ConfigError(f"{source}:1: the columns must be {','.join(_COLUMNS)}")
-        for fields in reader:
-            where = f"{source}:{reader.line_num}"
-            if None in fields or None in fields.values():
-                raise ConfigError(f"{where}: must have {len(_COLUMNS)} columns")
-            row = _stated(fields, where)
-            if row.item in found:
-                raise ConfigError(f"{where}: item: {row.item} stands here a second time")
-            found[row.item] = row
-    except csv.Error as err:
-        raise ConfigError(f"{source}:{reader.line_num}: {err}") from err
+    for where, fields in csv_rows(lines, source, _COLUMNS):
+        row = _stated(fields, where)
+        if row.item in found:
+            raise ConfigError(f"{where}: item: {row.item} stands here a second time")
+        found[row.item] = row
     return tuple(found.values())
 
 
