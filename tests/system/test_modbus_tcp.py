@@ -408,7 +408,8 @@ def test_twenty_thousand_broken_frames_give_no_wrong_value() -> None:
 
     async def main() -> None:
         nonlocal accepted, wrong, closed
-        async with linked(answer, timeout_s=0.002) as (link, _):
+        async with linked(answer) as (link, _):
+            link.timeout_s = 0.002
             for n in range(20_000):
                 address, count = rng.randrange(60_000), rng.randrange(1, 5)
                 try:
