@@ -18,6 +18,7 @@ from agent.inspector import Inspector
 from agent.plan import GatewayPlan
 from agent.poller import Poller
 from agent.publisher import Publisher
+from agent.side_files import SideFiles
 from agent.spool import Spool
 from agent.spool_disk import Disk
 from agent.wake_ups import WakeUps
@@ -49,6 +50,7 @@ class Ports:
     log: EventLog
     synchronised: Callable[[], bool | None] = lambda: None
     """Whether somebody keeps the clock right; None when nobody can tell."""
+    side_files: SideFiles | None = None
 
 
 async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio.Event) -> None:
@@ -66,6 +68,8 @@ async def run_agent(plan: GatewayPlan, plant: Plant, ports: Ports, stop: asyncio
         seal_interval_s=plan.spool.seal_interval_s,
         commit_interval_s=plan.spool.commit_interval_s,
         time=time,
+        side_files=ports.side_files,
+        keep_all=plan.spool.keeps_all,
     )
     async with spool:
         agent = _Agent(plan, plant, ports, spool, time)
@@ -94,6 +98,7 @@ class _Agent:
             release=plan.release,
             spread_s=plan.broker.spread_s,
             bytes_s=plan.broker.bytes_s,
+            history=plan.spool.history_s > 0,
         )
 
     def _poller(self, index: int) -> Poller:
@@ -189,6 +194,7 @@ class _Agent:
             at=self._ports.clock.now_ns(),
             counters={
                 **self._spool.stats().counters(),
+                **self._publisher.counters,
                 "sweeps": sum(each.sweeps for each in counters),
                 "silent": sum(each.silent for each in counters),
                 "missed": sum(each.missed for each in counters),

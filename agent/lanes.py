@@ -1,13 +1,15 @@
 """The two lanes of one connection: live parcels go first, the backlog fills what they leave of the window.
 
 Live is what was sealed since the connection stands, as long as it is sent soon. The backlog is everything older that is
-not released, oldest first; what the store has of it already is released instead of sent.
+not released, oldest first; what the store has of it already is released instead of sent. Last of all comes what the
+centre wants to have once more.
 """
 
 from dataclasses import replace
 from typing import Final
 
 from agent.outbox import Outbox
+from agent.replay import Replay
 from agent.spool import Spool
 from metering.parcel import Parcel, ParcelId
 
@@ -18,8 +20,8 @@ _BEHIND: Final = 20  # parcels: a window of them
 class Lanes:
     """Made anew for each connection; the outbox says how much may start."""
 
-    def __init__(self, spool: Spool, outbox: Outbox) -> None:
-        self._spool, self._outbox = spool, outbox
+    def __init__(self, spool: Spool, outbox: Outbox, replay: Replay | None = None) -> None:
+        self._spool, self._outbox, self._replay = spool, outbox, replay
         self._live = self._cut = spool.newest
         self._backlog = _FIRST
         self._backlog_done = False
@@ -40,11 +42,17 @@ class Lanes:
         await self._take_live(taken, now)
         for parcel_id in self._outbox.due_again(now, self._outbox.free(now)):
             again = await self._spool.fetch(parcel_id)
+            if again is None and self._replay is not None:
+                again = await self._replay.fetch(parcel_id)
             if again is None:
                 self._outbox.released([parcel_id])
+                if self._replay is not None:
+                    self._replay.gone(parcel_id)
             else:
                 self._start(taken, again, now)
         await self._take_backlog(taken, now)
+        if self._replay is not None and self._backlog_done:
+            await self._take_replay(self._replay, taken, now)
         return taken
 
     def _fall_back(self) -> None:
@@ -78,6 +86,15 @@ class Lanes:
                     self._outbox.released([parcel.id])
                     self._spool.release([parcel.id])
                 elif self._outbox.may_start(parcel.id):
+                    self._start(taken, parcel, now)
+
+    async def _take_replay(self, replay: Replay, taken: list[Parcel], now: float) -> None:
+        while replay.waits and (room := self._outbox.backlog_room(now)):
+            parcels = await replay.take(room)
+            if parcels is None:
+                return
+            for parcel in parcels:
+                if self._outbox.may_start(parcel.id):
                     self._start(taken, parcel, now)
 
     def _start(self, taken: list[Parcel], parcel: Parcel, now: float) -> None:

@@ -132,12 +132,23 @@ class BusPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolPlan:
-    """Where readings wait: at most `budget` bytes in `directory`."""
+    """Where readings wait: at most `budget` bytes in `directory`; until then, in RAM, in `side_directory` too.
+
+    `history_s`: how long they stay when the store has them; all of them, or those that lay on disk anyway.
+    """
 
     directory: Path
     budget: int
     commit_interval_s: float
     seal_interval_s: float
+    side_directory: Path | None = None
+    history_s: float = 0.0
+    history_of: Literal["all", "outages"] = "all"
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether parcels are kept, too, that were never on disk."""
+        return self.history_s > 0 and self.history_of == "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

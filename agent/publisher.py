@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from agent.outbox import Limits, Outbox
 from agent.pace import Pace
+from agent.replay import Replay
 from agent.session import LEAVE_S, Session
 from agent.spool import Spool
 from metering.status import State, Status, encode_status
@@ -37,6 +38,7 @@ class Publisher:
 
     `spread_s`: the first connection after the start or a loss comes at a random time within it, so that the gateways
     of a plant whose power or broker is back do not come all at once. `bytes_s`: most that is sent on average.
+    `history`: the spool keeps one, and the centre may ask for it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Publisher:
         limits: Limits | None = None,
         spread_s: float = 0.0,
         bytes_s: float | None = None,
+        history: bool = False,
     ) -> None:
         self._spool, self._broker, self._topics = spool, broker, topics
         self._clock, self._events, self._random = clock, events, random
@@ -61,6 +64,7 @@ class Publisher:
         self._spread_s = spread_s
         self._pace = None if bytes_s is None else Pace(bytes_s)
         self._outbox = Outbox(limits or Limits(), self._pace)
+        self._replay = Replay(spool, clock, events) if history else None
         self._session: Session | None = None
         self._stopping = asyncio.Event()
         self._grace_s = 0.0
@@ -70,6 +74,11 @@ class Publisher:
     @property
     def connected(self) -> bool:
         return self._session is not None
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Of the history and of the last request for it; empty when none is kept."""
+        return {} if self._replay is None else self._replay.counters()
 
     async def run(self) -> None:
         """Connect, publish, connect again, until `stop`; never raises BrokerError."""
@@ -138,6 +147,7 @@ class Publisher:
             events=self._events,
             status=self._status,
             release=self._release,
+            replay=self._replay,
         )
         self._spool.set_online(True)
         self._events.info("broker.connected")

@@ -11,6 +11,7 @@ from typing import Final
 from agent.app import Ports, run_agent
 from agent.build import build
 from agent.plan import GatewayPlan
+from agent.side_files import SideFiles
 from agent.spool_disk import SpoolTaken, SqliteDisk
 from wattline.broker_access import ConfiguredBroker
 from wattline.clock import SystemClock
@@ -50,11 +51,12 @@ async def _serve(plan: GatewayPlan) -> None:
     ports = Ports(
         clock=clock,
         broker=ConfiguredBroker(plan.broker),
-        disk=SqliteDisk(plan.spool.directory, budget=plan.spool.budget),
+        disk=SqliteDisk(plan.spool.directory, budget=plan.spool.budget, history_s=plan.spool.history_s),
         random=Random(),
         notifier=Notifier(),
         log=log,
         synchronised=synchronised,
+        side_files=_side_files(plan, log),
     )
     if plan.broker.exposed:
         log.warning("broker.plaintext", url=plan.broker.url)
@@ -67,3 +69,9 @@ async def _serve(plan: GatewayPlan) -> None:
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     await run_agent(plan, plant, ports, stop)
+
+
+def _side_files(plan: GatewayPlan, log: EventLog) -> SideFiles | None:
+    """In a folder of its own: the agents of one host may be given the same."""
+    folder = plan.spool.side_directory
+    return None if folder is None else SideFiles(folder / plan.site / plan.gateway, log)

@@ -11,11 +11,12 @@ from typing import Final, Literal
 from agent.lanes import Lanes
 from agent.outbox import Outbox
 from agent.pace import Pace
+from agent.replay import Replay
 from agent.spool import Spool
-from metering.parcel import Parcel
+from metering.parcel import Parcel, ParcelId
 from metering.status import State, Status, encode_status
 from metering.topics import Topics, decode_committed
-from wattline.broker import BrokerLost, Connection, MessageTooLarge, PublishRefused
+from wattline.broker import BrokerLost, BrokerRefused, Connection, MessageTooLarge, PublishRefused
 from wattline.clock import Clock
 from wattline.events import EventLog
 
@@ -44,14 +45,17 @@ class Session:
         events: EventLog,
         status: Callable[[State], Status],
         release: Literal["store", "puback"],
+        replay: Replay | None = None,
     ) -> None:
         self._connection, self._spool, self._outbox, self._pace = connection, spool, outbox, pace
         self._topics, self._clock, self._events = topics, clock, events
-        self._status, self._release = status, release
+        self._status, self._release, self._replay = status, release, replay
+        if replay is not None:
+            replay.restart()
         self._culprits = outbox.restart(clock.monotonic())
         for parcel_id in self._culprits:
             events.error("publish.barred", epoch=parcel_id.epoch, seq=parcel_id.seq)
-        self._lanes = Lanes(spool, outbox)
+        self._lanes = Lanes(spool, outbox, replay)
         self._changed = asyncio.Event()
         spool.on_sealed = self._changed.set
         self._retained = asyncio.Event()
@@ -100,7 +104,13 @@ class Session:
                     await self.publish_status(State.ONLINE)
             except TimeoutError as err:
                 raise BrokerLost("the broker acknowledges nothing") from err
-            await asyncio.sleep(_STATUS_S)
+            if self._replay is None:
+                await asyncio.sleep(_STATUS_S)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STATUS_S):
+                    await self._replay.news.wait()
+            self._replay.news.clear()
 
     async def publish_status(self, state: State) -> None:
         """Publish the status as it is now."""
@@ -115,7 +125,14 @@ class Session:
     async def _listen(self) -> None:
         if self._release == "store":
             await self._connection.subscribe(self._topics.committed)
+        if self._replay is not None:
+            await self._listen_for_requests()
         async for message in self._connection.messages():
+            if self._replay is not None and message.topic == self._topics.replay:
+                await self._replay.ask(message.payload, retained=message.retain)
+                self._changed.set()
+                message.ack()
+                continue
             try:
                 committed = decode_committed(message.payload)
                 if committed.highest(self._spool.epoch) > self._spool.newest.seq:
@@ -123,10 +140,23 @@ class Session:
             except ValueError as err:
                 self._events.error("committed.invalid", error=str(err))
             else:
-                self._spool.release(self._outbox.committed(committed, self._clock.monotonic()))
+                self._safe(self._outbox.committed(committed, self._clock.monotonic()))
                 self._retained.set()
                 self._changed.set()
             message.ack()
+
+    async def _listen_for_requests(self) -> None:
+        try:
+            await self._connection.subscribe(self._topics.replay)
+        except BrokerRefused as err:
+            self._events.warning("replay.closed", error=str(err))
+
+    def _safe(self, parcel_ids: list[ParcelId]) -> None:
+        """The store, or the broker where that is enough, has them."""
+        if self._replay is not None:
+            self._replay.heard()
+            parcel_ids = self._replay.confirmed(parcel_ids)
+        self._spool.release(parcel_ids)
 
     # --- parcels ----------------------------------------------------------------------------------------------
 
@@ -170,13 +200,15 @@ class Session:
                 self._events.info("publish.resumed")
             if self._release == "puback":
                 self._outbox.released([parcel.id])
-                self._spool.release([parcel.id])
+                self._safe([parcel.id])
         self._changed.set()
 
     async def _too_large(self, parcel: Parcel, err: MessageTooLarge) -> None:
         """Have it split and send the halves; one that cannot be split is left aside on this connection."""
         self._outbox.set_aside(parcel.id, self._clock.monotonic())
         split = await self._spool.split(parcel.id)
+        if not split and self._replay is not None:
+            self._replay.gone(parcel.id)
         if split:
             self._outbox.again(parcel.id, self._clock.monotonic())
         if not split or not self._split:

@@ -143,6 +143,18 @@ class SpoolSettings(Model):
     """At most this much may be lost in a power cut; shorter writes more to the flash."""
     seal_interval: Annotated[Duration, Field(ge=Decimal("0.5"), le=Decimal(600))] = Decimal(5)
     """How often what was read is sealed in a parcel and sent."""
+    history: Annotated[Duration, Field(le=Decimal(90) * _DAY)] = Decimal(0)
+    """How long readings stay when the store has them, so that it can ask for them again; if the budget has room."""
+    history_of: Literal["all", "outages"] = "all"
+    """Which of them: all (each is written to the flash then), or those that waited on disk anyway."""
+    side_directory: Path | None = None
+    """Folder in RAM (tmpfs) for what is not on disk yet: then a killed agent loses only the poll under way."""
+
+    @model_validator(mode="after")
+    def _in_ram(self) -> Self:
+        if self.side_directory is not None and self.side_directory.is_relative_to(self.directory):
+            raise ValueError("side_directory is a folder in RAM, such as /run/wattline, not one in directory")
+        return self
 
 
 class AgentSettings(FileSettings):
@@ -173,6 +185,9 @@ class AgentSettings(FileSettings):
                 budget=self.spool.budget,
                 commit_interval_s=float(self.spool.commit_interval),
                 seal_interval_s=float(self.spool.seal_interval),
+                side_directory=self.spool.side_directory,
+                history_s=float(self.spool.history),
+                history_of=self.spool.history_of,
             ),
             release=self.commit,
             buses=tuple(self._bus_plan(bus) for bus in self.buses),

@@ -6,18 +6,23 @@ from RAM, says so once, and drops its oldest parcels, counted, when the RAM boun
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 from agent.honest_time import HonestTime
 from agent.resealing import Halves, halves
+from agent.side_files import SideFiles
+from agent.spool_changes import Found
 from agent.spool_disk import Disk
 from agent.spool_intake import Intake
+from agent.spool_kept import Kept, KeptIntake
 from agent.spool_ram import SpoolStats
 from agent.spool_state import DiskState
 from agent.spool_stock import Stock
-from metering.parcel import Parcel, ParcelId, seal
+from metering.lineprotocol import encode_sweep
+from metering.parcel import Parcel, ParcelId, TimeQuality, seal, tags_of
+from metering.replay import ReplayRequest
 from metering.sweep import Sweep
 from wattline.clock import Clock
 from wattline.events import EventLog
@@ -40,14 +45,19 @@ class Spool:
         commit_interval_s: float = 30.0,
         ram_bound: int = 8 * 1024 * 1024,
         time: HonestTime | None = None,
+        side_files: SideFiles | None = None,
+        keep_all: bool = False,
     ) -> None:
         self._site, self._gateway = site, gateway
         self._clock, self._events = clock, events
         self._seal_interval_s, self._commit_interval_s = seal_interval_s, commit_interval_s
         self._wake = asyncio.Event()
-        self._intake = Intake(clock, time)
+        self._kept = None if side_files is None else Kept(side_files, tags_of(site, gateway), events)
+        self._intake = Intake(clock, time) if self._kept is None else KeptIntake(clock, time, self._kept)
         self._state = DiskState(clock, events, retry_s=commit_interval_s, on_back=self._tell_sealed)
-        self._stock = Stock(disk, clock, events, state=self._state, ram_bound=ram_bound, wake=self._wake.set)
+        self._stock = Stock(
+            disk, clock, events, state=self._state, ram_bound=ram_bound, wake=self._wake.set, keep_all=keep_all
+        )
         self._seq = self._acquired = self._sealed = 0
         self._online = False
         self.on_sealed: Callable[[], None] = lambda: None
@@ -56,6 +66,10 @@ class Spool:
 
     async def __aenter__(self) -> Self:
         await self._stock.open()
+        if self._kept is not None:
+            self._kept.take_over(self._put, self._clock.monotonic())
+            await self._stock.commit()
+            self._kept.forget(self._stock.ram)
         stored = self._state.stored
         self._events.info(
             "spool.opened", epoch=self.epoch, parcels=stored.parcels, readings=stored.readings, durable=self.durable
@@ -72,6 +86,8 @@ class Spool:
         ram = self._stock.ram
         if ram:
             self._events.critical("spool.not_saved", readings=ram.readings, parcels=len(ram))
+        if self._kept is not None:
+            self._kept.close(ram)
         await self._stock.close()
 
     async def run(self) -> None:
@@ -102,9 +118,16 @@ class Spool:
         """Seal what is gathered into a parcel now; nothing gathered, nothing done."""
         if not self._intake:
             return
-        self._seq += 1
         since = self._intake.since
         sweeps, quality = self._intake.take()
+        if self._kept is not None:
+            self._kept.end(self._seq + 1, sweeps, quality, self._stock.ram)
+        self._put(sweeps, quality, since)
+        self.on_sealed()
+
+    def _put(self, sweeps: Sequence[Sweep], quality: TimeQuality, since: float) -> int:
+        """Seal these; returns the number of the parcel."""
+        self._seq += 1
         parcel = seal(
             sweeps,
             site=self._site,
@@ -114,10 +137,11 @@ class Spool:
             time_quality=quality,
             thinned=self._state.stored.thinned,
             quick=self._online,
+            encode=encode_sweep if self._kept is None else self._kept.encode,
         )
         self._sealed += 1
         self._stock.put(parcel, since)
-        self.on_sealed()
+        return self._seq
 
     def _tell_sealed(self) -> None:
         self.on_sealed()  # which is set after we were made
@@ -158,6 +182,14 @@ class Spool:
     def release(self, parcel_ids: Iterable[ParcelId]) -> None:
         """Forget parcels that are safe elsewhere: those in RAM at once, those on disk with the next commit."""
         self._stock.release(parcel_ids)
+
+    async def find(self, request: ReplayRequest) -> Found | None:
+        """What the history has of a request; None when the disk does not tell now."""
+        return await self._stock.find(request)
+
+    async def recall(self, keys: Sequence[int]) -> Sequence[Parcel] | None:
+        """Parcels of the history, as far as they are still there; None when the disk does not give any now."""
+        return await self._stock.recall(keys)
 
     async def split(self, parcel_id: ParcelId) -> bool:
         """Put two parcels in the place of one that is too large to be sent; from now on smaller ones are sealed.
@@ -219,6 +251,11 @@ class Spool:
     def durable(self) -> bool:
         """False while the disk fails."""
         return self._state.durable
+
+    @property
+    def kept_since(self) -> int:
+        """When the oldest parcel of the history ended (UTC ns), 0 when there is none."""
+        return self._state.stored.kept_since
 
     def stats(self) -> SpoolStats:
         stored, ram = self._state.stored, self._stock.ram

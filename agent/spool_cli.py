@@ -14,6 +14,7 @@ from typing import Final, TextIO
 from agent.spool_disk import FILE
 from agent.spool_export import FORMATS, time_text
 from agent.spool_file import Change, SpoolFile, SpoolTaken
+from agent.spool_history import Held
 from agent.spool_look import UNBOUNDED, CannotLook, looking
 from agent.spool_rows import Damaged
 from wattline.clock import NS
@@ -31,7 +32,7 @@ Times are ISO 8601; without an offset they are UTC. While an agent runs, all but
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a spool holds; times are UTC ns of readings, None in an empty one."""
+    """What a spool holds; times are UTC ns of readings, None in an empty one. `history`: what is kept of confirmed."""
 
     parcels: int
     readings: int
@@ -42,6 +43,7 @@ class Contents:
     thinned: int
     epoch: int
     damaged: int
+    history: Held
 
 
 def main(argv: list[str]) -> int:
@@ -81,6 +83,7 @@ def contents(directory: Path) -> tuple[Contents, str]:
             thinned=look.stored.thinned,
             epoch=look.stored.epoch,
             damaged=damaged,
+            history=look.file.held(),
         )
         return found, look.how
 
@@ -96,6 +99,12 @@ def _status(args: argparse.Namespace, directory: Path) -> int:
     print(f"waiting   {found.parcels:,} parcels, {found.readings:,} readings, {found.bytes:,} bytes")
     if found.oldest is not None and found.newest is not None:
         print(f"          from {time_text(found.oldest)} to {time_text(found.newest)}")
+    kept = found.history
+    if kept.since is not None and kept.until is not None:
+        print(
+            f"history   {kept.parcels:,} parcels, {kept.readings:,} readings, {kept.bytes:,} bytes, kept though stored"
+        )
+        print(f"          from {time_text(kept.since)} to {time_text(kept.until)}")
     print(f"dropped   {found.dropped:,} readings since this spool was made, {found.thinned:,} of them thinned")
     print(f"damaged   {found.damaged:,} parcels")
     print(f"epoch     {found.epoch}")

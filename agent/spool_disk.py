@@ -2,14 +2,18 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from agent.spool_changes import Found
 from agent.spool_file import Change, Read, SpoolFile, SpoolTaken, Stored
 from agent.spool_room import is_full
 from agent.spool_rows import Damaged
+from metering.parcel import Parcel
+from metering.replay import ReplayRequest
+from wattline.clock import NS
 
 __all__ = ["Change", "Disk", "DiskFailed", "Read", "SpoolTaken", "SqliteDisk", "Stored"]
 
@@ -37,14 +41,22 @@ class Disk(Protocol):
         """Parcels with after < key < before, ascending, up to `limit` of them and about `max_bytes` of body."""
         ...
 
+    async def find(self, request: ReplayRequest) -> Found:
+        """What the history has of a request."""
+        ...
+
+    async def recall(self, keys: Sequence[int]) -> Sequence[Parcel]:
+        """Parcels of the history, as far as they are still there."""
+        ...
+
     async def close(self) -> None: ...
 
 
 class SqliteDisk:
     """A Disk in <directory>/spool.sqlite3. The identity of the file hangs on the directory alone, no other setting."""
 
-    def __init__(self, directory: Path, *, budget: int) -> None:
-        self._file = SpoolFile(directory / FILE, budget=budget)
+    def __init__(self, directory: Path, *, budget: int, history_s: float = 0.0) -> None:
+        self._file = SpoolFile(directory / FILE, budget=budget, history_ns=int(history_s * NS))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
     async def open(self) -> Stored:
@@ -55,6 +67,12 @@ class SqliteDisk:
 
     async def read(self, after: int, before: int, limit: int, max_bytes: int) -> Read:
         return await self._call(lambda: self._file.read(after, before, limit, max_bytes))
+
+    async def find(self, request: ReplayRequest) -> Found:
+        return await self._call(lambda: self._file.find(request))
+
+    async def recall(self, keys: Sequence[int]) -> Sequence[Parcel]:
+        return await self._call(lambda: self._file.recall(keys))
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)

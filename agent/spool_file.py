@@ -5,17 +5,31 @@ is wrong; agent.spool_disk decides what then happens.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from agent.spool_changes import Change, Read, Stored
+from agent.spool_changes import Change, Found, Read, Stored
+from agent.spool_history import NOTHING, Held, History, held_in, history_in
 from agent.spool_room import JOURNAL, Room, is_full
-from agent.spool_rows import SELECT, Damaged, id_of, insert_row, key_of, parcel_of, ranges_of, sorted_out
+from agent.spool_rows import (
+    SELECT,
+    Damaged,
+    id_of,
+    insert_row,
+    key_of,
+    parcel_of,
+    ranges_of,
+    set_tally,
+    sorted_out,
+    tally,
+)
 from agent.spool_salvage import THINNED, THINNED_TO, aside_of, copy_legible, finish_swap, new_of, remove, sync_directory
 from agent.spool_shrink import shrink
 from agent.spool_space import PAGE, SPARE_PAGES, Space, used_pages
 from metering.parcel import Parcel, ParcelId
+from metering.replay import ReplayRequest
 
 __all__ = ["Change", "Read", "SpoolFile", "SpoolTaken", "Stored"]
 
@@ -54,13 +68,20 @@ class SpoolTaken(Exception):
 
 
 class SpoolFile:
-    """Owned by one thread. Any method opens the file when it is not open; after an error call `close`."""
+    """Owned by one thread. Any method opens the file when it is not open; after an error call `close`.
 
-    def __init__(self, path: Path, *, budget: int, patience_s: float = _PATIENCE_S) -> None:
+    `history_ns`: how long confirmed parcels are kept; None: the history is left as it is.
+    """
+
+    def __init__(
+        self, path: Path, *, budget: int, patience_s: float = _PATIENCE_S, history_ns: int | None = None
+    ) -> None:
         self._path = path
         self._budget = budget
         self._patience_s = patience_s
         self._room = Room(path)
+        self._history_ns = history_ns
+        self._history: History | None = None
         self._db: sqlite3.Connection | None = None
         self._mended: str | None = None
 
@@ -133,6 +154,23 @@ class SpoolFile:
             rows = self._opened().execute("SELECT id, readings FROM parcel WHERE last_at < ? ORDER BY id", (end,))
             return {id_of(key): readings for key, readings in rows}
 
+    def held(self) -> Held:
+        """How much the history keeps; each of its rows is looked at, not its content."""
+        with sorted_out():
+            return held_in(self._opened())
+
+    def find(self, request: ReplayRequest) -> Found:
+        """What the history has of it."""
+        with sorted_out():
+            self._opened()
+            return NOTHING if self._history is None else self._history.find(request)
+
+    def recall(self, keys: Iterable[int]) -> tuple[Parcel, ...]:
+        """Parcels of the history, as far as they are still there."""
+        with sorted_out():
+            self._opened()
+            return () if self._history is None else self._history.recall(keys)
+
     # --- opening ----------------------------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
@@ -140,6 +178,8 @@ class SpoolFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             finish_swap(self._path)
             self._db = self._connect(self._path)
+            if self._history_ns is not None:
+                self._history = history_in(self._db, self._history_ns)
         return self._db
 
     def _connect(self, path: Path) -> sqlite3.Connection:
@@ -192,18 +232,22 @@ class SpoolFile:
             bytes=used_pages(db) * PAGE,
             mended=mended,
             tight=tight,
-            thinned=_tally(db, THINNED),
+            thinned=tally(db, THINNED),
+            kept_since=0 if self._history is None else self._history.since,
         )
 
     # --- one commit -------------------------------------------------------------------------------------------
 
     def _apply(self, db: sqlite3.Connection, change: Change) -> None:
+        space = Space(db, self._path, self._pages(), self._room, self._history)
+        if self._history is not None:
+            self._history.remember(change, space.admit)
         gone = [
             row[0]
             for first, last in ranges_of(key_of(parcel_id) for parcel_id in change.delete)
             for row in db.execute("DELETE FROM parcel WHERE id BETWEEN ? AND ? RETURNING readings", (first, last))
         ]
-        insert, made = Space(db, self._path, self._pages(), self._room).make(change.insert, _tally(db, THINNED_TO))
+        insert, made = space.make(change.insert, tally(db, THINNED_TO))
         added = [parcel.readings for parcel in insert if insert_row(db, parcel)]
         db.execute(
             "UPDATE meta SET epoch = max(epoch, ?), dropped = dropped + ?, parcels = parcels + ?,"
@@ -215,10 +259,10 @@ class SpoolFile:
                 sum(added) - sum(gone) - sum(made.from_file) - made.thinned,
             ),
         )
-        if made.thinned_to != _tally(db, THINNED_TO):
-            _set_tally(db, THINNED_TO, made.thinned_to)
+        if made.thinned_to != tally(db, THINNED_TO):
+            set_tally(db, THINNED_TO, made.thinned_to)
         if made.thinned:
-            _set_tally(db, THINNED, _tally(db, THINNED) + made.thinned)
+            set_tally(db, THINNED, tally(db, THINNED) + made.thinned)
 
     # --- damage -----------------------------------------------------------------------------------------------
 
@@ -239,12 +283,3 @@ class SpoolFile:
         self._path.replace(aside_of(self._path))
         finish_swap(self._path)
         self._mended = f"{reason}: {salvaged}"
-
-
-def _tally(db: sqlite3.Connection, name: str) -> int:
-    row = db.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def _set_tally(db: sqlite3.Connection, name: str, value: int) -> None:
-    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (name, value))

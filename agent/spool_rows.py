@@ -80,3 +80,12 @@ def sorted_out() -> Generator[None]:
         if (code is None and not isinstance(err, sqlite3.OperationalError)) or (code or 0) & 0xFF in _DAMAGE:
             raise Damaged(str(err)) from err
         raise
+
+
+def tally(db: sqlite3.Connection, name: str) -> int:
+    row = db.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def set_tally(db: sqlite3.Connection, name: str, value: int) -> None:
+    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (name, value))

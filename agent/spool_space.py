@@ -1,7 +1,7 @@
 """Room for new parcels in the spool's file: old parcels are thinned, then dropped, the oldest first, all counted.
 
 Nothing younger than a quarter of an hour is thinned before everything older is; what was thinned is dropped before
-what is whole. A damaged file set aside goes before any parcel.
+what is whole. A damaged file set aside goes before any parcel, and then the history, uncounted: the store has it.
 """
 
 import errno
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from agent.spool_history import History
 from agent.spool_room import Room
 from agent.spool_rows import SELECT, key_of, parcel_of, replace_row
 from agent.spool_salvage import aside_of, remove
@@ -42,8 +43,10 @@ class Made:
 class Space:
     """The bounds of one commit in the file at `path`, open as `db` in a transaction; `pages` is the budget."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path, pages: int, room: Room) -> None:
-        self._db, self._pages, self._room = db, pages, room
+    def __init__(
+        self, db: sqlite3.Connection, path: Path, pages: int, room: Room, history: History | None = None
+    ) -> None:
+        self._db, self._pages, self._room, self._history = db, pages, room, history
         self._aside = aside_of(path)
 
     def make(self, insert: Sequence[Parcel], thinned_to: int) -> tuple[list[Parcel], Made]:
@@ -52,6 +55,8 @@ class Space:
         if not fits or self._lacking(fits) <= 0:
             return fits, made
         remove(self._aside)
+        if self._history is not None:
+            self._history.give_up(lambda: self._lacking(fits) > 0)
         self._thin(fits, made)
         self._drop(fits, made)
         while fits and self._lacking(fits) > 0:
@@ -61,17 +66,27 @@ class Space:
             made.from_insert.append(fits.pop(0).readings)
         return fits, made
 
-    def _need(self, insert: list[Parcel]) -> int:
-        return used_pages(self._db) + sum(_pages_of(len(parcel.body)) for parcel in insert) + SPARE_PAGES
+    def admit(self, size: int) -> bool:
+        """Whether the history may take a body of `size` bytes, at the cost of what is oldest in it."""
+        assert self._history is not None
+        self._history.give_up(lambda: self._short(_pages_of(size)) > 0)
+        return self._short(_pages_of(size)) <= 0
 
     def _over_budget(self, insert: list[Parcel]) -> int:
-        aside = self._aside.stat().st_size // PAGE if self._aside.exists() else 0
-        return self._need(insert) + aside - self._pages
+        return self._beyond(_pages(insert))
 
     def _lacking(self, insert: list[Parcel]) -> int:
-        """Pages, of the budget or of the file system."""
-        beyond_room = self._need(insert) - page_count(self._db) - self._room.bytes() // PAGE
-        return max(self._over_budget(insert), beyond_room)
+        return self._short(_pages(insert))
+
+    def _beyond(self, pages: int) -> int:
+        """By how many the budget is exceeded with `pages` more."""
+        aside = self._aside.stat().st_size // PAGE if self._aside.exists() else 0
+        return used_pages(self._db) + pages + SPARE_PAGES + aside - self._pages
+
+    def _short(self, pages: int) -> int:
+        """How many of `pages` more are lacking, of the budget or of the file system."""
+        need = used_pages(self._db) + pages + SPARE_PAGES
+        return max(self._beyond(pages), need - page_count(self._db) - self._room.bytes() // PAGE)
 
     def _thin(self, insert: list[Parcel], made: Made) -> None:
         before = max(parcel.last_at for parcel in insert) - _WHOLE
@@ -120,6 +135,10 @@ def used_pages(db: sqlite3.Connection) -> int:
 
 def page_count(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA page_count").fetchone()[0])
+
+
+def _pages(parcels: Sequence[Parcel]) -> int:
+    return sum(_pages_of(len(parcel.body)) for parcel in parcels)
 
 
 def _pages_of(size: int) -> int:

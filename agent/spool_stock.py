@@ -1,27 +1,33 @@
 """The parcels there are, in RAM and on disk: read, released, split, and made durable by one commit at a time."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from agent.resealing import Halves
+from agent.spool_changes import Found
 from agent.spool_disk import Change, Disk, DiskFailed
 from agent.spool_ram import Ram
 from agent.spool_rows import id_of, key_of
 from agent.spool_state import DiskState
 from metering.parcel import Parcel, ParcelId
+from metering.replay import ReplayRequest
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 _RELEASES: Final = 256  # releases of parcels on disk that are carried out at once instead of at their time
 _READ_BYTES: Final = 2 * 1024 * 1024
+_KEPT_BYTES: Final = 2 * 1024 * 1024  # of what is confirmed and waits to join the history
 _CAREFUL_BYTES: Final = 256 * 1024  # of one commit on a full disk: its journal fits into the ballast
 _NEWEST: Final = 1 << 62
 _LATEST_EPOCH: Final = 1 << 31  # of a clock that is absurdly ahead
 
 
 class Stock:
-    """Entered by `open`, which gives it an epoch. `wake` is called when a commit may have become due."""
+    """Entered by `open`, which gives it an epoch. `wake` is called when a commit may have become due.
+
+    `keep_all`: what is confirmed before it was on disk joins the history there, too.
+    """
 
     def __init__(
         self,
@@ -32,11 +38,13 @@ class Stock:
         state: DiskState,
         ram_bound: int,
         wake: Callable[[], None],
+        keep_all: bool = False,
     ) -> None:
         self._disk, self._clock, self._events = disk, clock, events
         self._state, self._ram_bound, self._wake = state, ram_bound, wake
         self.epoch = 0
         self.ram = Ram()
+        self._confirmed = Ram() if keep_all else None
         self.released = 0
         self._opened = False
         self._committing: frozenset[ParcelId] = frozenset()
@@ -106,8 +114,37 @@ class Stock:
             if parcel_id in self._releases:
                 continue
             self.released += 1
+            if self._confirmed is not None:
+                self._keep(parcel_id, self._confirmed)
             if not self.ram.forget(parcel_id) or parcel_id in self._committing:
                 self._delete(parcel_id)
+
+    def _keep(self, parcel_id: ParcelId, kept: Ram) -> None:
+        parcel = self.ram.get(parcel_id)
+        if parcel is not None and parcel_id not in self._committing:
+            if not kept:
+                self._wake()
+            kept.put(parcel, self._clock.monotonic())
+            if kept.bytes > _KEPT_BYTES // 2:
+                self._wake()
+            kept.drop_oldest(_KEPT_BYTES, ())
+
+    async def find(self, request: ReplayRequest) -> Found | None:
+        """What the history has of it, all that is confirmed by now; None when the disk does not tell."""
+        await self.commit()
+        try:
+            return await self._disk.find(request)
+        except DiskFailed as err:
+            self._state.failed(err)
+            return None
+
+    async def recall(self, keys: Sequence[int]) -> Sequence[Parcel] | None:
+        """Parcels of the history, as far as they are still there; None when the disk does not give any now."""
+        try:
+            return await self._disk.recall(keys)
+        except DiskFailed as err:
+            self._state.failed(err)
+            return None
 
     def _delete(self, parcel_id: ParcelId) -> None:
         if not self._releases:
@@ -129,12 +166,13 @@ class Stock:
     @property
     def is_pressing(self) -> bool:
         """True when so much has gathered that a commit is due whatever the time."""
-        return self.ram.bytes > self._ram_bound // 2 or len(self._releases) >= _RELEASES
+        kept = 0 if self._confirmed is None else self._confirmed.bytes
+        return self.ram.bytes > self._ram_bound // 2 or len(self._releases) >= _RELEASES or kept > _KEPT_BYTES // 2
 
     def waiting_since(self) -> list[float]:
         """When (monotonic) what waits for the next commit began to wait."""
-        oldest = self.ram.oldest_since()
-        since = [] if oldest is None else [oldest]
+        oldest = [self.ram.oldest_since(), None if self._confirmed is None else self._confirmed.oldest_since()]
+        since = [each for each in oldest if each is not None]
         return [*since, self._releases_since] if self._releases else since
 
     async def commit(self) -> None:
@@ -146,10 +184,11 @@ class Stock:
             # while the disk fails or is full a little at a time: that may find room where all of it does not
             insert = self.ram.first(_CAREFUL_BYTES if was.tight or not durable else self._ram_bound)
             delete, dropped = tuple(self._releases), self._dropped_in_ram
-            if not insert and not delete and not dropped and was.epoch == self.epoch and durable:
+            keep = () if self._confirmed is None else self._confirmed.first(_KEPT_BYTES)
+            if not insert and not delete and not dropped and not keep and was.epoch == self.epoch and durable:
                 return
             self._committing = frozenset(parcel.id for parcel in insert)
-            change = Change(epoch=self.epoch, insert=insert, delete=delete, dropped=dropped)
+            change = Change(epoch=self.epoch, insert=insert, delete=delete, dropped=dropped, keep=keep, confirmed=True)
             try:
                 stored = await self._disk.commit(change)
             except DiskFailed as err:
@@ -159,6 +198,9 @@ class Stock:
                 self._committing = frozenset()
             for parcel in insert:
                 self.ram.forget(parcel.id)
+            if self._confirmed is not None:
+                for parcel in keep:
+                    self._confirmed.forget(parcel.id)
             self._releases.difference_update(delete)
             self._releases_since = self._clock.monotonic()
             self._dropped_in_ram -= dropped

@@ -5,6 +5,7 @@
     wattline_intervals,site=S,centre=C version=1i,epoch=12i,seq=3i,intervals=1i 1767225600000000000
 
 The time of a line is the start of its interval. An amount that is not known is left out, with `reason` in its place.
+With the reason WITHDRAWN an interval that was sent should not be counted any more; with NOT_METERED nothing is to come.
 """
 
 import gzip
@@ -23,6 +24,8 @@ INTERVAL: Final = "interval"
 MEASUREMENT: Final = "wattline_intervals"
 GRAINS: Final = ("15min", "hour", "day", "month")
 MAX_INTERVALS: Final = 5000
+WITHDRAWN: Final = "withdrawn: the tree of that time has no such interval, or it is not closed"
+NOT_METERED: Final = "withdrawn: no meter counts it at that time"
 _MAX_NUMBER: Final = 2**53  # of epoch, seq and revision: exact in every JSON reader
 _MAX_TIME: Final = 2**63
 _LEVEL: Final = 1

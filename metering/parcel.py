@@ -1,7 +1,7 @@
 """Parcel: sweeps sealed for sending. Encoded once: the bytes on disk are the bytes on the wire."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
@@ -73,6 +73,11 @@ class ParcelError(ValueError):
     """Bytes that are no parcel of a version we know; the message says why."""
 
 
+def tags_of(site: str, gateway: str) -> str:
+    """The tags that all lines of a gateway share."""
+    return f",site={site},gateway={gateway}"
+
+
 def seal(
     sweeps: Sequence[Sweep],
     *,
@@ -83,18 +88,19 @@ def seal(
     thinned: int = 0,
     time_quality: TimeQuality = TimeQuality.GOOD,
     quick: bool = False,
+    encode: Callable[[Sweep, str], list[str]] = encode_sweep,
 ) -> Parcel:
     """Encode a non-empty batch of sweeps as gzipped line protocol, the parcel's own line last.
 
     The sweeps of a device stand together, in the order given: what resembles each other is near, and packs 6 % smaller.
-    `quick` saves CPU, for a parcel that will hardly lie on a disk.
+    `quick` saves CPU, for a parcel that will hardly lie on a disk; `encode` may know lines that were made before.
     """
-    tags = f",site={site},gateway={gateway}"
+    tags = tags_of(site, gateway)
     first_at = min(sweep.taken_at for sweep in sweeps)
     last_at = max(sweep.taken_at for sweep in sweeps)
     readings = sum(len(sweep.values) for sweep in sweeps)
     faults = sum(len(sweep.faults) for sweep in sweeps)
-    lines = [line for sweep in sorted(sweeps, key=attrgetter("device")) for line in encode_sweep(sweep, tags)]
+    lines = [line for sweep in sorted(sweeps, key=attrgetter("device")) for line in encode(sweep, tags)]
     more = f",thinned={thinned}i" if thinned else ""
     if time_quality is not TimeQuality.GOOD:
         more += f',time_quality="{time_quality}"'

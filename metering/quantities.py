@@ -2,7 +2,8 @@
 
 A point name is `<quantity>[_<direction>][_<phase or tariff>]`, e.g. `energy_active_import_total`, `voltage_l1_n`,
 `energy_active_import_total_t1`. Import means into the plant; an active power is positive when it is imported.
-Units are normalised: V A W var VA Hz kWh kvarh kVAh % deg degC K m3 m3/h kg kg/h m/s kPa h and 1 for ratios.
+Units are normalised: V A W var VA Hz kWh kvarh kVAh % deg degC K m3 m3/h kg kg/h m/s kPa h mg/m3 mg/L
+and 1 for ratios.
 """
 
 import re
@@ -50,6 +51,10 @@ _TABLE: Final = (
     ("temperature_device", "degC", _G), ("temperature_cabinet", "degC", _G), ("temperature_heatsink", "degC", _G),
     ("temperature_transformer", "degC", _G), ("temperature_other", "degC", _G),
     ("pressure", "kPa", _G), ("pressure_absolute", "kPa", _G), ("pressure_differential", "kPa", _G),
+    ("concentration_so2", "mg/m3", _G), ("concentration_nox", "mg/m3", _G), ("concentration_dust", "mg/m3", _G),
+    ("concentration_nmhc", "mg/m3", _G), ("concentration_co", "mg/m3", _G), ("oxygen", "%", _G),
+    ("concentration_cod", "mg/L", _G), ("concentration_nh3n", "mg/L", _G), ("concentration_tn", "mg/L", _G),
+    ("concentration_tp", "mg/L", _G),
     ("operating_time", "h", _C), ("error_time", "h", _C), ("pulse_count", "1", _C),
     ("ct_ratio", "1", _S), ("pt_ratio", "1", _S), ("model_code", "code", _S), ("serial_number", "code", _S),
     ("firmware_version", "code", _S), ("status", "code", _S), ("unit_code", "code", _S), ("cfg", "code", _S),

@@ -29,12 +29,32 @@ class Topics:
         return self._of("intervals")
 
     @property
+    def production(self) -> str:
+        """Of a line's MES or PLC, which stands where a gateway's name does: a batch that was made, as JSON."""
+        return self._of("production")
+
+    @property
+    def asked(self) -> str:
+        """Of a centre: which raw readings the centre above it asks for (retained)."""
+        return self._of("asked")
+
+    @property
+    def raw(self) -> str:
+        """Of a centre: its answers to that."""
+        return self._of("raw")
+
+    @property
     def status(self) -> str:
         return self._of("status")
 
     @property
     def committed(self) -> str:
         return self._of("committed")
+
+    @property
+    def replay(self) -> str:
+        """Where the centre asks for what is kept; the gateway listens there only when it keeps something."""
+        return self._of("replay")
 
     @property
     def command(self) -> str:
@@ -50,6 +70,8 @@ SHARED_READINGS: Final = f"$share/wattline/{ALL_READINGS}"
 """MQTT 5: each parcel goes to one of those who subscribed so, by the broker's choice."""
 ALL_STATUS: Final = f"{ROOT}/+/+/status"
 ALL_INTERVALS: Final = f"{ROOT}/+/+/intervals"
+ALL_RAW: Final = f"{ROOT}/+/+/raw"
+ALL_PRODUCTION: Final = f"{ROOT}/+/+/production"
 
 
 def parse_topic(topic: str) -> tuple[Topics, str]:
@@ -98,13 +120,14 @@ def decode_committed(payload: bytes) -> Committed:
     """Raises ValueError, saying why, when the payload is not a committed message of this version."""
     message = decode_json(payload)
     try:
-        epochs = {int(epoch): _ranges(pairs) for epoch, pairs in message["epochs"].items()}
+        epochs = {int(epoch): checked_ranges(pairs) for epoch, pairs in message["epochs"].items()}
     except (KeyError, TypeError, AttributeError) as err:
         raise ValueError(f"not a committed message: {type(err).__name__}: {err}") from err
     return Committed(epochs=epochs)
 
 
-def _ranges(pairs: Sequence[Sequence[int]]) -> Ranges:
+def checked_ranges(pairs: Sequence[Sequence[int]]) -> Ranges:
+    """Raises TypeError or ValueError."""
     ranges = tuple((first, last) for first, last in pairs)
     flat = [bound for pair in ranges for bound in pair]
     if any(type(bound) is not int for bound in flat) or flat != sorted(flat) or min(flat, default=1) < 1:

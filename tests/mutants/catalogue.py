@@ -66,7 +66,7 @@ _WRITES_OR_NOT = """
 MUTANTS = (
     Mutant("release by PUBACK", "agent.session:Session._publish", 'if self._release == "puback":', "if True:"),
     Mutant("epoch never rises", "agent.spool_stock:Stock.open", _EPOCH, "1767225600"),
-    Mutant("seq reused", "agent.spool:Spool.seal", "self._seq += 1", "self._seq += self._seq < 50"),
+    Mutant("seq reused", "agent.spool:Spool._put", "self._seq += 1", "self._seq += self._seq < 50"),
     Mutant("stop without commit", "agent.spool:Spool.__aexit__", _COMMITS, "while False:"),
     Mutant(
         "commit late", "agent.spool:Spool._commit_due", "min(waiting) + self._commit_interval_s", "min(waiting) + 300.0"
@@ -107,6 +107,8 @@ MUTANTS = (
     Mutant(
         "watermark off by one", "metering.topics:Committed.holds", "first <= seq <= last ", "first <= seq <= last + 1 "
     ),
+    Mutant("side files not taken over", "agent.spool_kept:Kept.take_over", "in _batches(left.records)", "in ()"),
+    Mutant("side files go too early", "agent.spool_kept:Kept.forget", "parcels.isdisjoint(waiting)", "True"),
     Mutant("row overwritten", "agent.spool_rows:key_of", "parcel_id.seq", "(parcel_id.seq & 63)"),
     Mutant("delete takes the gap", "agent.spool_rows:ranges_of", "key == last + 1", "key <= last + 2"),
     Mutant(

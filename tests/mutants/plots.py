@@ -5,10 +5,12 @@ from typing import Final
 from support.sim_schedule import Fault, Schedule
 
 
-def _plot(*faults: tuple[float, str, float, float], interval_s: int = 30, window: int = 20) -> Schedule:
+def _plot(
+    *faults: tuple[float, str, float, float], interval_s: int = 30, window: int = 20, side_files: bool = False
+) -> Schedule:
     """`faults`: at (s), kind, lasts (s), size."""
     made = tuple(Fault(at, kind, lasts, size) for at, kind, lasts, size in faults)
-    return Schedule(0, interval_s, (2,), made, length_s=1800.0, window=window)
+    return Schedule(0, interval_s, (2,), made, length_s=1800.0, window=window, side_files=side_files)
 
 
 PLOTS: Final = {
@@ -17,6 +19,9 @@ PLOTS: Final = {
     ),
     "failing disk": _plot(
         (50, "broker down", 500, 0), (100, "disk fails", 200, 0), (420, "agent loses power", 20, 0), window=3
+    ),
+    "killed with side files": _plot(
+        (60, "broker swallows", 250, 0), (272, "agent killed", 20, 0), interval_s=5, side_files=True
     ),
     "lost at the broker": _plot((60, "broker swallows", 150, 0)),
     "lost here and there": _plot((60, "committed lost", 400, 0), (60, "broker loses some", 400, 0.5)),

@@ -27,6 +27,8 @@ SEEN_BY: dict[str, tuple[str | int, ...]] = {
     "backlog ends early": ("outage, stop, kill", 3, 5),
     "live lane skips": ("refused", 13, 35),
     "watermark off by one": ("lost at the broker", "half open"),
+    "side files not taken over": ("killed with side files",),
+    "side files go too early": ("killed with side files",),
     "row overwritten": (1, 2),
     "delete takes the gap": ("every other one lost", 5, 40),
     "delete one more": ("lost at the broker", 5, 10),

@@ -119,6 +119,8 @@ def _one(seed: int) -> int:
     start_logging()
     plot = schedule(seed)
     print(f"seed {seed}: devices {plot.devices}, every {plot.interval_s} s, {plot.window} parcels in flight at most")
+    if plot.side_files:
+        print("with side files")
     print("\n".join(map(str, plot.faults)))
     try:
         print(run_seed(seed, events=True))

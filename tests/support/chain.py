@@ -32,7 +32,7 @@ AGENT = """
 site: works
 gateway: hall-1
 broker: {{url: "mqtt://127.0.0.1:{broker}"}}
-spool: {{directory: {folder}/spool, commit_interval: {commit}, seal_interval: 500ms}}
+spool: {{directory: {folder}/spool, commit_interval: {commit}, seal_interval: 500ms{side}}}
 buses:
   - name: hall
     tcp: 127.0.0.1:{meters}
@@ -96,7 +96,15 @@ class Program:
 class Chain:
     """Meters, agent, broker and centre, running."""
 
-    def __init__(self, folder: Path, *, broker_persistent: bool, every: str = "500ms") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker_persistent: bool,
+        every: str = "500ms",
+        commit: str = f"{COMMIT_S:g}s",
+        side_directory: Path | None = None,
+    ) -> None:
         self.folder = folder
         (folder / "centre").mkdir()
         self.meters = CountingMeters()
@@ -108,7 +116,8 @@ class Chain:
             "meters": self.meters.port,
             "folder": folder,
             "port": self.port,
-            "commit": f"{COMMIT_S:g}s",
+            "commit": commit,
+            "side": "" if side_directory is None else f", side_directory: {side_directory}",
         }
         devices = "".join(DEVICE.format(unit=unit, every=every, points=", ".join(POINTS)) for unit in UNITS)
         agent.write_text(AGENT.format(**names) + devices)

@@ -123,6 +123,7 @@ async def delivering(
     limits: Limits | None = None,
     seal_interval_s: float = 0.1,
     commit_interval_s: float = 1.0,
+    history_s: float = 0.0,
     **how: Any,
 ) -> AsyncGenerator[Delivery]:
     """A gateway that reaches its broker over `broker`, and a centre over `centre`."""
@@ -135,11 +136,12 @@ async def delivering(
         spool = Spool(
             site="works",
             gateway="press-shop",
-            disk=SqliteDisk(folder, budget=64 * 1024 * 1024),
+            disk=SqliteDisk(folder, budget=64 * 1024 * 1024, history_s=history_s),
             clock=clock,
             events=EventLog(),
             seal_interval_s=seal_interval_s,
             commit_interval_s=commit_interval_s,
+            keep_all=history_s > 0,
         )
         async with spool:
             publisher = Publisher(
@@ -151,6 +153,7 @@ async def delivering(
                 random=Brisk(),
                 status=status,
                 limits=limits or Limits(resend_s=1.0, refused_s=0.2),
+                history=history_s > 0,
                 **how,
             )
             delivery = Delivery(spool, publisher, Centre(centre), events)

@@ -17,7 +17,7 @@ from drivers.modbus.bus import ModbusBus
 from support.sim_broker import SimBroker
 from support.sim_ledger import POINTS, Ledger, Wrong
 from support.sim_orders import Port
-from support.sim_ports import FaultyDisk, FaultyLink, serials_on
+from support.sim_ports import FaultyDisk, FaultyLink, MortalSideFiles, serials_on
 from support.sim_process import SimProcess
 from support.sim_schedule import Schedule, Weather
 from support.virtual_time import VirtualClock
@@ -67,6 +67,7 @@ class SimAgent(SimProcess):
         plan = _plan(plot.interval_s, plot.devices)
         self.plan = replace(plan, spool=replace(plan.spool, directory=directory, budget=_BUDGET))
         self.directory, self.clock = directory, clock
+        self._memory = directory.with_name("side") if plot.side_files else None
         self.told_before = 0
         self._ledger, self._weather, self._chance, self._port = ledger, weather, chance, port
 
@@ -74,7 +75,9 @@ class SimAgent(SimProcess):
         self._disk = FaultyDisk(
             self.directory, budget=_BUDGET, ledger=self._ledger, weather=self._weather, port=self._port("commit")
         )
+        self._side = None if self._memory is None else MortalSideFiles(self._memory)
         self.told_before = len(self._ledger.told)
+        self._ledger.started_at = self.clock.monotonic()
         self._stop = asyncio.Event()
         ports = Ports(
             clock=self.clock,
@@ -83,6 +86,7 @@ class SimAgent(SimProcess):
             random=self._chance,
             notifier=Notifier({}),
             log=EventLog(),
+            side_files=self._side,
         )
         self._links: list[FaultyLink] = []
         self._begin(run_agent(self.plan, build(self.plan, self.clock, self._bus), ports, self._stop))
@@ -97,7 +101,9 @@ class SimAgent(SimProcess):
         if running is None:
             return
         self._disk.die(power=power)
-        self._ledger.killed(self.clock.monotonic())
+        if self._side is not None:
+            self._side.die(power=power)
+        self._ledger.killed(self.clock.monotonic(), kept=self._side is not None and not power)
         for link in self._links:
             link.dead = True
         await self._end(running)

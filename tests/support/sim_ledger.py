@@ -56,7 +56,10 @@ class Ledger:
     excused_s: Callable[[float, float], float]
     told: list[Told] = field(default_factory=list[Told])
     durable: set[int] = field(default_factory=set[int])
-    kills: list[tuple[float, frozenset[int]]] = field(default_factory=list[tuple[float, frozenset[int]]])
+    started_at: float = 0.0
+    """The second at which the agent began its life, with what its side files kept of an earlier one."""
+    kills: list[tuple[float, float, frozenset[int]]] = field(default_factory=list[tuple[float, float, frozenset[int]]])
+    """The seconds of a life's begin and end, and what was not durable then."""
     lost_cards: set[int] = field(default_factory=set[int])
     unsaved: set[int] = field(default_factory=set[int])
     exposed: set[int] = field(default_factory=set[int])
@@ -81,9 +84,15 @@ class Ledger:
         """The centre tells the broker that it has a parcel for good."""
         self.unkept |= serials_in(body) - self.kept
 
-    def killed(self, second: float) -> None:
-        """The agent is dead: what was told and never became durable may be gone, if it is young enough."""
-        self.kills.append((second, frozenset(range(1, len(self.told) + 1)) - self.durable))
+    def killed(self, second: float, *, kept: bool) -> None:
+        """The agent is dead: what was told and never became durable may be gone, if it is young enough.
+
+        `kept`: in side files; then only the poll under way may.
+        """
+        volatile = set(range(1, len(self.told) + 1)) - self.durable
+        if kept:
+            volatile = {serial for serial in volatile if self.told[serial - 1].second > second - _SPARE_S}
+        self.kills.append((self.started_at, second, frozenset(volatile)))
 
     def stopped(self, second: float, *, disk_works: bool) -> None:
         """The agent said good-bye: nothing may be gone, but for what a failing disk did not take."""
@@ -129,10 +138,11 @@ class Ledger:
         if serial in self.durable:
             return False
         told = self.told[serial - 1]
-        for second, volatile in self.kills:
+        for start, second, volatile in self.kills:
             if serial in volatile:
-                bad_s = self.excused_s(told.second, second)
-                return second - told.second - bad_s <= self.interval_s * (1 if bad_s == 0 else 2) + _SPARE_S
+                since = max(start, told.second)
+                bad_s = self.excused_s(since, second)
+                return second - since - bad_s <= self.interval_s * (1 if bad_s == 0 else 2) + _SPARE_S
         return False
 
     def _names(self, serials: set[int]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from agent.side_files import SideFiles
 from agent.spool_disk import Change, DiskFailed, Read, SqliteDisk, Stored
 from centre.store.base import StoreError, Written
 from centre.store.sqlite import SqliteStore
@@ -20,6 +21,7 @@ from support.sim_ledger import ENERGY, Ledger, frequency_of, serials_in
 from support.sim_orders import Port
 from support.sim_schedule import Weather
 from wattline.clock import Clock
+from wattline.events import EventLog
 
 _FREQUENCY_AT, _ENERGY_AT = 70, 72  # registers of an SDM120
 FULL: Final = 2
@@ -125,6 +127,25 @@ class FaultyDisk(SqliteDisk):
     async def close(self) -> None:
         if not self.dead:
             await super().close()
+
+
+class MortalSideFiles(SideFiles):
+    """The real side files, which stay as they are when their process dies, and are gone when the machine does."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, EventLog())
+        self._memory, self._dead = directory, False
+
+    def die(self, *, power: bool) -> None:
+        self.close()
+        self._dead = True
+        if power:
+            for path in self._memory.glob("*"):
+                path.unlink()
+
+    def delete(self, number: int) -> None:
+        if not self._dead:
+            super().delete(number)
 
 
 def serials_on(directory: Path) -> set[int]:

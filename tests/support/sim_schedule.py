@@ -67,6 +67,8 @@ BLOWS: Final = {
 }
 """Faults of a moment, with the longest time (s) until what was killed is started again."""
 
+_SIDE_FILES: Final = 0.3  # of all runs
+
 _OUTAGES: Final = frozenset(
     {"broker down", "broker killed", "broker mute", "broker swallows", "topic refused", "store fails", "committed lost"}
 )
@@ -102,6 +104,7 @@ class Schedule:
     faults: tuple[Fault, ...]
     length_s: float = LENGTH_S
     window: int = 20  # parcels in flight; a small one fills with the few meters of a run
+    side_files: bool = False
 
 
 def schedule(seed: int) -> Schedule:
@@ -127,6 +130,7 @@ def schedule(seed: int) -> Schedule:
         devices=chance.choice(((1,), (2,), (1, 1), (2, 1))),
         faults=tuple(sorted(faults)),
         window=chance.choice((20, 20, 3, 2)),
+        side_files=chance.random() < _SIDE_FILES,
     )
 
 

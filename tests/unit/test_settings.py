@@ -61,6 +61,7 @@ def test_a_small_file_has_sensible_defaults(write: Write) -> None:
     assert (bus.over, bus.gap) == (TcpPlan(host="10.0.0.20", port=502), 0)
     assert settings.plan().buses[0].timeout_s == 1
     assert (settings.commit, settings.spool.commit_interval, settings.spool.seal_interval) == ("store", 30, 5)
+    assert (settings.spool.history, settings.spool.history_of) == (0, "all")
     assert bus.devices[0].every.gauges == bus.devices[0].every.counters == Decimal(1)
 
 
@@ -72,6 +73,12 @@ def test_the_environment_wins_over_the_file(write: Write, monkeypatch: pytest.Mo
     assert (access.endpoints, access.tls) == ((("other.example", 8883),), True)
     assert settings.spool.budget == 64 * 1024 * 1024
     assert str(settings.spool.directory) == "/var/lib/wattline"
+
+
+def test_side_files_are_only_where_they_are_wanted(write: Write) -> None:
+    assert load(write(GOOD)).plan().spool.side_directory is None
+    with_side = GOOD.replace("/var/lib/wattline", "/var/lib/wattline, side_directory: /run/wattline")
+    assert load(write(with_side)).plan().spool.side_directory == Path("/run/wattline")
 
 
 MISTAKES = [
@@ -118,6 +125,7 @@ MISTAKES = [
     ('"mqtt://127.0.0.1:1883"', '"mqtt://u:p@x"', "3: broker.url: must be mqtts://"),
     ('"mqtt://127.0.0.1:1883"', '"mqtt://x", username: a, password: {file: /x}', "3: broker: a password would leave"),
     ("directory: /var/lib/wattline", "directory: /x, budget: 512", "4: spool.budget: must be a size"),
+    ("/var/lib/wattline", "/a/b, side_directory: /a/b/c", "4: spool: side_directory is a folder in RAM"),
     ("site: jiangjin-1", "site: jiangjin-1\nprofiles: nowhere", "2: profiles: there is no folder"),
 ]  # fmt: skip
 

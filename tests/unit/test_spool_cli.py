@@ -81,6 +81,22 @@ def test_status_says_what_waits_and_what_was_lost(spool: Path, capsys: pytest.Ca
     assert "5 parcels, 20 readings" in capsys.readouterr().out
 
 
+def test_status_says_what_is_kept_of_what_the_centre_has(spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = {"parcels": 0, "readings": 0, "bytes": 0, "since": None, "until": None}
+    assert told(spool, capsys)["history"] == nothing
+    file = SpoolFile(spool / "spool.sqlite3", budget=BUDGET, history_ns=7 * 24 * 60 * MINUTE)
+    file.commit(Change(epoch=7, delete=[parcel(1).id, parcel(2).id], confirmed=True))
+    file.close()
+    found = told(spool, capsys)
+    size = len(parcel(1).body) + len(parcel(2).body)
+    assert found["history"] == {
+        "parcels": 2, "readings": 8, "bytes": size, "since": START_NS + MINUTE, "until": START_NS + 2 * MINUTE + 30 * NS,
+    }  # fmt: skip
+    assert (found["parcels"], found["readings"]) == (3, 12)
+    assert main(["status", str(spool)]) == 0
+    assert f"history   2 parcels, 8 readings, {size:,} bytes" in capsys.readouterr().out
+
+
 def test_the_spool_is_found_through_the_settings_too(spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = spool.parent / "agent.yaml"
     settings.write_text(
