@@ -74,7 +74,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="bench-books-", dir=build))
     try:
         found = [
-            asyncio.run(_hour(folder / "hour.db", args.points)),
+            asyncio.run(_hour(folder / "hour.db", args.points, args.history)),
             asyncio.run(_late_day(folder / "day.db", args.meters)),
         ]
     finally:
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="bench/books", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--points", type=int, default=1000, metavar="N", help="counters read each second (1000)")
+    parser.add_argument("--history", type=int, default=9, metavar="H", help="accounted hours before that hour (9)")
     parser.add_argument("--meters", type=int, default=20, metavar="N", help="meters with a late day, each minute (20)")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     return parser
@@ -110,15 +111,15 @@ def _table(found: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-async def _hour(path: Path, points: int) -> Figure:
-    """The tenth hour of a day: the hours before are there, as they are in a running plant."""
-    start = T0 + 9 * HOUR
+async def _hour(path: Path, points: int, history: int) -> Figure:
+    """An hour after `history` hours, which hold a reading each half-hour, and its last 1000 s each second."""
+    start = T0 + history * HOUR
     async with SqliteStore(path) as store:
         ledger, load = await _plant(store, points, every_s=1, now=start + HOUR)
-        await load.write([*range(T0, start, HOUR // 2), *range(start - 1000 * NS, start, NS)], at_once=100)
+        await load.write([*range(T0, start - 1000 * NS, HOUR // 2), *range(start - 1000 * NS, start, NS)], at_once=100)
         await _settle(ledger)
         await load.write([start + at * NS for at in range(3600)], at_once=50)
-        figure = await _measured("an hour of counters at 1 s", ledger, points * 3600, HOUR_GOAL_S)
+        figure = await _measured(f"an hour of counters at 1 s, after {history} h", ledger, points * 3600, HOUR_GOAL_S)
         await load.check(store)
     return figure
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from centre.accounting.alarms import Acknowledged, Alarm, AlarmRule, Assigned, Change, Event, State, step
+from centre.accounting.zones import local_day
 from centre.books import alarms
 from centre.books.alarms import AlarmRow
 from centre.books.file import Books, Writing
@@ -86,7 +87,7 @@ class AlarmWatch:
         return tuple(changes)
 
     async def _look(self, plant: Plant) -> list[Change]:
-        rules = self.rules[plant.site].management.alarms
+        rules = self._rules(plant)
         signs = [sign for sign in await self.management.signs(plant) if sign.indicator in rules]
         known = {row.id: row for row in await self.books.read(lambda of: alarms.alarms(of, plant.site))}
         outdated: list[tuple[AlarmRow, tuple[Change, ...]]] = []
@@ -143,7 +144,7 @@ class AlarmWatch:
             row = alarms.alarm(to, id_)
             if row is None or row.site not in self.plants:
                 raise _unknown(id_)
-            rule = self.rules[row.site].management.alarms.get(row.indicator)
+            rule = self._rules(self.plants[row.site]).get(row.indicator)
             if rule is None:
                 raise _unknown(id_)
             after, happened = step(_rule(rule, id_), row.alarm, event)
@@ -158,6 +159,10 @@ class AlarmWatch:
         history = await self.books.read(lambda of: alarms.history(of, id_))
         return self._view(self.plants[row.site], row, history)
 
+    def _rules(self, plant: Plant) -> Mapping[str, AlarmRule]:
+        """By indicator, those of today."""
+        return self.rules[plant.site].management(local_day(self.clock.now_ns(), plant.zone)).alarms
+
     def _plant(self, site: str) -> Plant:
         if site not in self.plants:
             raise UnknownSite(site)
@@ -167,7 +172,7 @@ class AlarmWatch:
         raised = next((change for change in history if change.what in {"raised", "reopened"}), None)
         sign = self._seen.get(row.id)
         value = None if sign is None else sign.measured.value
-        rule = self.rules[plant.site].management.alarms.get(row.indicator)
+        rule = self._rules(plant).get(row.indicator)
         limit = Decimal(0) if rule is None else rule.limit
         shown = value if value is not None else None if raised is None else raised.value
         return AlarmView(

@@ -1,5 +1,7 @@
 """API of the certificates ledger: issue, transfer, retire, what stands in it; a refusal is a 409 with its reason."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Final
 
@@ -8,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from centre.accounting.calendar import Month
-from centre.accounting.certificates import Entry, Issue, Retire, Transfer
+from centre.accounting.certificates import Certificate, Entry, Issue, Retire, Transfer, Validity, last_month
 from centre.api_door import Said, api_routes, asked
 from centre.books import certificates
 from centre.books.file import Books
@@ -46,9 +48,9 @@ class Retired(_Entered):
     month: str
 
 
-def routes(books: Books) -> list[BaseRoute]:
-    """The routes."""
-    api = _Api(books)
+def routes(books: Books, validity: Sequence[Validity]) -> list[BaseRoute]:
+    """The routes; `validity` says which certificates may still be retired."""
+    api = _Api(books, validity)
     return api_routes(
         {
             ("GET", "/certificates"): api.ledger,
@@ -61,14 +63,15 @@ def routes(books: Books) -> list[BaseRoute]:
 
 
 class _Api:
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, validity: Sequence[Validity]) -> None:
         self._books = books
+        self._validity = validity
 
     async def ledger(self, request: Request) -> object:
-        """All certificates, or those of one `holder`."""
+        """All certificates, or those of one `holder`; `valid_until`: the last month they may be retired for."""
         found = (await self._books.read(certificates.ledger)).certificates.values()
         holder = request.query_params.get("holder")
-        return {"certificates": [one for one in found if holder in {None, one.holder}]}
+        return {"certificates": [self._view(one) for one in found if holder in {None, one.holder}]}
 
     async def retired(self, request: Request) -> object:
         """Those used for `node` (SITE/NODE) in `month`."""
@@ -93,8 +96,13 @@ class _Api:
         )
 
     async def _enter(self, entry: Entry, said: Said) -> object:
-        after = await self._books.change(said.author, said.reason, lambda to: certificates.enter(to, entry))
-        return {"certificates": [after.certificates[one] for one in entry.ids]}
+        after = await self._books.change(
+            said.author, said.reason, lambda to: certificates.enter(to, entry, self._validity)
+        )
+        return {"certificates": [self._view(after.certificates[one]) for one in entry.ids]}
+
+    def _view(self, one: Certificate) -> object:
+        return asdict(one) | {"valid_until": last_month(self._validity, one.generated)}
 
 
 def _month(text: str) -> date:

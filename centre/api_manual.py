@@ -1,7 +1,8 @@
 """API of manual data: take a form or a CSV file, hand it in, give it back, approve it, and look at what there is."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 from starlette.requests import Request
@@ -10,11 +11,15 @@ from starlette.routing import BaseRoute
 from centre.accounting.calendar import Month
 from centre.api_door import Said, api_routes, asked, body
 from centre.books.forms import FormRow, State
+from centre.dead_letters import DeadLetters
 from centre.errors import BadQuestion
 from centre.json_views import plain
 from centre.manual import Manual
 from centre.manual_csv import MAX_ROWS
 from centre.manual_forms import FORMS, Entry
+from centre.store.base import StoreError
+
+_MANY: Final = 1000
 
 
 class FilledIn(Said):
@@ -24,9 +29,17 @@ class FilledIn(Said):
     rows: Annotated[list[dict[str, str]], Field(min_length=1, max_length=MAX_ROWS)]
 
 
-def routes(manual: Manual) -> list[BaseRoute]:
-    """The routes; everything that changes something tells its author and reason."""
-    api = _Api(manual)
+class Many(Said):
+    """Forms by number, or every batch of `site` that waits in `month`."""
+
+    forms: Annotated[tuple[Annotated[int, Field(ge=1, lt=2**63)], ...], Field(max_length=_MANY)] = ()
+    site: str = ""
+    month: str = ""
+
+
+def routes(manual: Manual, refused: DeadLetters) -> list[BaseRoute]:
+    """The routes; everything that changes something tells its author and reason. `refused` batches lie there."""
+    api = _Api(manual, refused)
     return api_routes(
         {
             ("GET", "/manual/columns"): api.columns,
@@ -37,14 +50,18 @@ def routes(manual: Manual) -> list[BaseRoute]:
             ("POST", "/manual/forms/{number:int}/submit"): api.submit,
             ("POST", "/manual/forms/{number:int}/return"): api.give_back,
             ("POST", "/manual/forms/{number:int}/approve"): api.approve,
+            ("POST", "/manual/approve"): api.approve_many,
+            ("GET", "/manual/batches"): api.batches,
+            ("GET", "/manual/batches/refused"): api.refused,
             ("GET", "/plants/{site}/manual/{form}"): api.entries,
         }
     )
 
 
 class _Api:
-    def __init__(self, manual: Manual) -> None:
+    def __init__(self, manual: Manual, refused: DeadLetters) -> None:
         self._manual = manual
+        self._refused = refused
 
     async def columns(self, _request: Request) -> object:
         """What each form asks for."""
@@ -99,6 +116,31 @@ class _Api:
         said = await asked(request, Said)
         return _form(await self._manual.approve(_number(request), author=said.author, reason=said.reason))
 
+    async def approve_many(self, request: Request) -> object:
+        """What was approved and what was not; that some were not is no error of the request."""
+        said = await asked(request, Many)
+        if not said.forms and not said.month:
+            raise BadQuestion("say which: forms (their numbers), or site and month")
+        found = await self._manual.approve_many(
+            said.forms,
+            site=said.site,
+            month=_month(said.month) if said.month else None,
+            author=said.author,
+            reason=said.reason,
+        )
+        return {"approved": [_form(row) for row in found.approved], "refused": found.refused}
+
+    async def batches(self, _request: Request) -> object:
+        """The batches that lines published, every revision, the newest first."""
+        return {"batches": await self._manual.batches()}
+
+    async def refused(self, _request: Request) -> object:
+        """What lines published and is no batch, with the reason; the newest first."""
+        try:
+            return {"refused": await asyncio.to_thread(self._refused.newest)}
+        except OSError as err:
+            raise StoreError(f"dead letters: {err}") from err
+
     async def entries(self, request: Request) -> object:
         """The approved entries of `from` to `to`, months such as 2026-10."""
         form = request.path_params["form"]
@@ -111,6 +153,13 @@ class _Api:
             raise BadQuestion(f"from and to: {err}") from None
         found = await self._manual.entries(request.path_params["site"], form, [first, last])
         return {"entries": [_entry(entry) for entry in found]}
+
+
+def _month(text: str) -> Month:
+    try:
+        return Month.of(text)
+    except ValueError as err:
+        raise BadQuestion(f"month: {err}") from None
 
 
 def _number(request: Request) -> int:

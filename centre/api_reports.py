@@ -44,12 +44,13 @@ class _Api:
         return {"reports": list(REPORTS), "formats": list(WRITERS), "figures": list(FIGURES)}
 
     async def report(self, request: Request) -> Response:
-        """`format` (json), `lang` (en), `made_on` and `run_on` (days) as query parameters."""
+        """`format` (json), `lang` (en), `made_on` and `run_on` (days), `batch` of a footprint, as query parameters."""
         site, period, dates = await self._asked(request)
         name: str = request.path_params["report"]
         form, lang = request.query_params.get("format", "json"), request.query_params.get("lang", "en")
         async with self._turns:
-            found = await self._reports.document(name, site, period, dates=dates)
+            batch = request.query_params.get("batch")
+            found = await self._reports.document(name, site, period, dates=dates, batch=batch)
             media, body = await asyncio.to_thread(self._reports.written, found, form, lang)
         headers = dict(HEADERS)
         if form in {"csv", "xlsx"}:

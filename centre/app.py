@@ -5,14 +5,16 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
 
-from centre import api, api_reports, web, web_books
+from centre import api, api_bills, api_reports, web, web_books
 from centre.api_closing import closing_routes
 from centre.api_entities import entity_routes
+from centre.bills import Bills
 from centre.books.file import Books
 from centre.brokers import brokers_of, retire
 from centre.closing import Closings
@@ -24,6 +26,7 @@ from centre.forwarding_touched import shared
 from centre.ingest import Ingest
 from centre.ledger import Ledger
 from centre.office import open_office
+from centre.outlet_readings import OutletReadings
 from centre.points import Directory
 from centre.report.reports import reports
 from centre.settings import Setup
@@ -59,18 +62,19 @@ async def run(setup: Setup) -> None:
     watchdog = Watchdog(notifier, clock, log)
     async with SqliteStore(setup.store) as store, Books(setup.books, clock) as books:
         entities = EntityBook(books, clock, setup.plants)
-        kept = await entities.take_over(setup.entities, log)
-        plants = entities.plants_today(kept)
+        await entities.take_over(setup.entities, log)
+        await entities.refresh()
         directory = Directory(store, clock)
-        figures = Figures(store=store, clock=clock, plants=plants, factors=setup.factors, directory=directory)
+        figures = Figures(store=store, clock=clock, plants=entities.today, factors=setup.factors, directory=directory)
         statements = Statements(
             store=store,
             clock=clock,
-            plants={plant.site: plant for plant in plants},
+            plants=entities.today,
             rules=setup.rules,
             directory=directory,
             books=StatementBooks(books=books),
         )
+        outlets = OutletReadings(plants=entities.today, rules=setup.rules)
         ingest = Ingest(
             broker=brokers[0],
             more=brokers[1:],
@@ -78,42 +82,47 @@ async def run(setup: Setup) -> None:
             clock=clock,
             dead_letters=setup.store.parent / "dead-letters",
             on_work=lambda worker: watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S),
+            on_stored=outlets.note,
         )
-        ledger = Ledger(store=store, clock=clock, plants=entities.plants_ever(kept), directory=Directory(store, clock))
+        ledger = Ledger(store=store, clock=clock, plants=entities.ever.values(), directory=Directory(store, clock))
         closings = Closings(
             store=store,
             books=books,
             clock=clock,
-            plants=statements.plants,
-            directory=directory,
+            plants=entities.today,
             maker=StatementFigures(statements),
             limit=load_closing_rules(config_dir() / "closing.yaml").completeness,
+            follows=partial(entities.followed, ledger.follows),
         )
 
         def health() -> Mapping[str, object]:
+            batches = office.batches
+            told = {} if batches is None else {"batches": batches.taken, "refused_batches": batches.refused}
             return {
                 "broker": "connected" if ingest.connected else "connecting",
                 "workers": f"{ingest.connected} of {len(brokers)} connected",
                 "refused_messages": ingest.counts.refused,
                 "refused_readings": ingest.counts.refused_readings,
+                **told,
             }
 
         office = open_office(
-            setup=setup, plants=figures.plants, store=store, books=books, clock=clock, directory=directory
+            setup=setup, plants=entities.today, store=store, books=books, clock=clock, directory=directory
         )
-        touched, touched_too = shared(ledger, 2)
+        touched, touched_too = shared([ledger, entities], 2)
         levels = open_levels(
-            setup=setup, plants=figures.plants, store=store, books=books, clock=clock, touched=touched_too
+            setup=setup, plants=entities.today, store=store, books=books, clock=clock, touched=touched_too
         )
         site = Starlette(
             routes=[
                 *office.routes,
                 *levels.routes,
                 *api_reports.routes(reports(statements)),
+                *api_bills.routes(Bills(statements=statements)),
                 *entity_routes(entities),
                 *closing_routes(closings),
                 *api.routes(figures, health),
-                *web_books.routes(statements, office.alarms, closings),
+                *web_books.routes(statements, office.alarms, closings, office.desk),
                 *web.routes(figures),
             ]
         )
@@ -122,8 +131,9 @@ async def run(setup: Setup) -> None:
         work: dict[str, Work] = {
             "ingest": ingest.run,
             "retire": lambda: retire(setup.settings, clock),
+            "entities": entities.run,
             "ledger": ledger.run,
-            "closings": lambda: closings.run(touched),
+            "closings": lambda: closings.run(shared([touched, outlets], 1)[0]),
             **office.work,
             **levels.work,
             "watchdog": watchdog.run,

@@ -16,6 +16,7 @@ class Carrier(StrEnum):
     NATURAL_GAS = "natural_gas"
     FRESH_WATER = "fresh_water"
     HEAT = "heat"
+    COMPRESSED_AIR = "compressed_air"
 
 
 class Flow(StrEnum):
@@ -62,8 +63,17 @@ CARRIERS: Final[Mapping[Carrier, CarrierInfo]] = MappingProxyType(
             counters=("heat_energy_total", "heat_energy"),
             gauges=("power_thermal", "power_thermal_total"),
         ),
+        Carrier.COMPRESSED_AIR: CarrierInfo(
+            unit="m3",
+            gauge_unit="m3/h",
+            counters=("volume_base_total", "volume_base"),
+            gauges=("flow_volume_base",),
+        ),
     }
 )
+
+MADE_ON_SITE: Final = frozenset({Carrier.ELECTRICITY, Carrier.COMPRESSED_AIR})
+"""What may be generated: its energy was bought as something else, and is not counted again."""
 
 _EXPORT_COUNTERS: Final = ("energy_active_export_total", "energy_active_export")
 
@@ -81,8 +91,8 @@ def counters_for(carrier: Carrier, flow: Flow) -> tuple[str, ...]:
 def meter_mistakes(carrier: Carrier, flow: Flow, point: str | None) -> list[tuple[str, str]]:
     """Key and message of what is wrong with a meter that is to count `flow` of `carrier`."""
     mistakes: list[tuple[str, str]] = []
-    if flow is Flow.GENERATION and carrier is not Carrier.ELECTRICITY:
-        mistakes.append(("flow", "generation is counted for electricity only"))
+    if flow is Flow.GENERATION and carrier not in MADE_ON_SITE:
+        mistakes.append(("flow", f"generation is counted for {' and '.join(sorted(MADE_ON_SITE))} only"))
     if flow is Flow.EXPORT and carrier is not Carrier.ELECTRICITY and point is None:
         mistakes.append(("flow", "export of this carrier needs the `point` that counts it"))
     if point is not None:
@@ -90,6 +100,14 @@ def meter_mistakes(carrier: Carrier, flow: Flow, point: str | None) -> list[tupl
         if quantity is None or quantity.kind is not Kind.COUNTER:
             mistakes.append(("point", "is no counter, such as energy_active_export_total"))
     return mistakes
+
+
+AT_PLANT: Final = "compressed air that is made on the site stands at the plant itself: its parts take it in from there"
+
+
+def made_at_plant(carrier: Carrier, flow: Flow) -> bool:
+    """Whether a meter may stand at the plant only: what its parts count of this would be counted twice."""
+    return carrier is Carrier.COMPRESSED_AIR and flow is Flow.GENERATION
 
 
 def pick(candidates: tuple[str, ...], available: Collection[str]) -> str | None:

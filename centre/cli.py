@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from centre import entities_cli, import_cli
+from centre import bills_cli, entities_cli, import_cli, raw_cli, replay_cli
 from centre.app import ListenError, run
 from centre.report import cli as report_cli
 from centre.settings import load_setup
@@ -25,6 +26,9 @@ that cannot be read are put aside in its folder dead-letters.
 Under systemd it tells when it is ready and feeds the watchdog; SIGTERM stops it in order. To look inside:
 
   wattline centre report --help     statements, carbon inventory, audit tables, footprints of a month or a year
+  wattline centre replay --help     have a gateway send again what it has kept of a range
+  wattline centre reconcile --help  a supplier's bill against ours, line by line
+  wattline centre what-if --help    a month's bill under another tariff or contract, or with load moved
   wattline centre why --help        any of their figures down to factor rows and register readings
 
   curl http://127.0.0.1:8080/healthz
@@ -33,6 +37,17 @@ Under systemd it tells when it is ready and feeds the watchdog; SIGTERM stops it
 
 Exit status: 0 stopped in order, 1 failed (store, address), 2 wrong usage, 78 wrong configuration.
 """
+
+_OTHERS: Final[Mapping[str, Callable[[list[str]], int]]] = {
+    "report": report_cli.report,
+    "why": report_cli.why_command,
+    "import": import_cli.main,
+    "replay": replay_cli.main,
+    "raw": raw_cli.main,
+    "entities": entities_cli.main,
+    "reconcile": bills_cli.reconcile_command,
+    "what-if": bills_cli.what_if_command,
+}
 
 
 def main(argv: list[str]) -> int:
@@ -48,16 +63,14 @@ def main(argv: list[str]) -> int:
     running.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="default: info")
     commands.add_parser("import", help="take a CSV file of manual data", add_help=False)
     commands.add_parser("entities", help="check, export or import what energy is accounted for", add_help=False)
+    commands.add_parser("raw", help="raw readings of a centre below, on request", add_help=False)
+    commands.add_parser("reconcile", help="a supplier's bill against ours, line by line", add_help=False)
+    commands.add_parser("what-if", help="a month's bill as it would be under other terms", add_help=False)
+    commands.add_parser("replay", help="have a gateway send again what it has kept of a range", add_help=False)
     commands.add_parser("report", help="write a report of a month or a year", add_help=False)
     commands.add_parser("why", help="why a number of a statement is what it is", add_help=False)
-    if argv[:1] == ["report"]:
-        return report_cli.report(argv[1:])
-    if argv[:1] == ["why"]:
-        return report_cli.why_command(argv[1:])
-    if argv[:1] == ["import"]:
-        return import_cli.main(argv[1:])
-    if argv[:1] == ["entities"]:
-        return entities_cli.main(argv[1:])
+    if argv and argv[0] in _OTHERS:
+        return _OTHERS[argv[0]](argv[1:])
     options = parser.parse_args(argv)
     setup = load_setup(options.settings)
     start_logging(options.log)

@@ -3,45 +3,46 @@
 What is frozen is described in centre/closing_content.py.
 """
 
-import asyncio
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from centre.accounting.calendar import Month, month_bounds
-from centre.accounting.corrections import MeterMonth, changes, headlines, lacking
-from centre.accounting.intervals import Interval
+from centre.accounting.corrections import changes, lacking
 from centre.books import closings as rows
 from centre.books.closings import ClosingRow
 from centre.books.file import Books, Writing
 from centre.closing_content import (
     SOFTWARE,
+    Counted,
     Figures,
     canonical,
     content_of,
+    correction_of,
     digest,
-    headline_json,
-    headline_of,
-    meter_month,
     meter_of,
+    other,
 )
+from centre.closing_inputs import Inputs, nothing_edited
 from centre.errors import BadQuestion, FigureError, UnknownSite
+from centre.forwarding_touched import Touched
 from centre.plant import Plant
-from centre.points import Directory
-from centre.store.base import Grain, Store, StoreError
+from centre.store.base import Store, StoreError
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 MONTH_END: Final = "the month is over"
 CENTRE: Final = "wattline centre"
-_PENDING: Final = 10_000
+_TOLD: Final = ("meters", "headline", "nodes", "outlets", "machines", "tree")
 
 
 class FigureMaker(Protocol):
-    """Makes the figures of a month out of the accounted intervals."""
+    """Makes the figures of a month out of the accounted intervals, and knows which meters counted in it."""
+
+    async def counted(self, site: str, month: Month) -> Counted: ...
 
     async def figures(self, site: str, month: Month) -> Figures: ...
 
@@ -53,6 +54,10 @@ class CorrectionView:
     at_ns: int
     meters: Any
     headline: Any
+    nodes: Any
+    outlets: Any
+    machines: Any
+    tree: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +71,24 @@ class Closed:
 
 @dataclass(slots=True, kw_only=True)
 class Closings:
-    """Closes, opens again, and watches what was closed. Methods raise FigureError or StoreError."""
+    """Closes, opens again, and watches what was closed. Methods raise FigureError or StoreError.
+
+    `follows`: whether the ledger counts a site by its entities as they are now.
+    """
 
     store: Store
     books: Books
     clock: Clock
     plants: Mapping[str, Plant]
-    directory: Directory
     maker: FigureMaker
     limit: Decimal
+    follows: Callable[[str], Awaitable[bool]] = nothing_edited
     every_s: float = 30.0
     log: EventLog = field(default_factory=EventLog)
+    _inputs: Inputs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._inputs = Inputs(self.store, self.follows)
 
     async def closings(self, site: str) -> list[ClosingRow]:
         """Every sign-off of a plant, those opened again too; the newest month first."""
@@ -96,7 +108,7 @@ class Closings:
                 closing=row,
                 signed=json.loads(rows.content(connection, row.id)),
                 corrections=tuple(
-                    CorrectionView(at_ns=at, meters=told["meters"], headline=told["headline"]) for at, told in found
+                    CorrectionView(at_ns=at, **{name: told.get(name, []) for name in _TOLD}) for at, told in found
                 ),
             )
 
@@ -111,9 +123,9 @@ class Closings:
         _, end = month_bounds(month, plant.zone, plant.metering_day)
         if self.clock.now_ns() < end:
             raise FigureError("not_over", f"{month} is not over yet", 409)
-        if await self._pending(plant, end):
-            raise FigureError("not_accounted", "readings are still being accounted; try again in a moment", 409)
-        meters = await self._meters(plant, month)
+        await self._all_counted(plant, end)
+        counted = await self.maker.counted(site, month)
+        meters = await self._inputs.meters(plant, month, counted.points)
         short = lacking(meters, self.limit)
         if short and not reason.strip():
             message = (
@@ -121,7 +133,8 @@ class Closings:
             )
             raise FigureError("incomplete", message, 409)
         figures = await self.maker.figures(site, month)
-        signed = canonical(content_of(plant, month, meters, figures))
+        signed = canonical(content_of(plant, month, meters, counted, figures))
+        await self._all_counted(plant, end)  # as it was before the figures were made
         inputs = digest(canonical(meters))
         now = self.clock.now_ns()
 
@@ -160,31 +173,30 @@ class Closings:
             for row in await self.closings(site)
             if row.reopened_at is None and (only is None or Month.of(row.month) in only)
         }
-        if due and await self._pending(plant, month_bounds(max(due), plant.zone, plant.metering_day)[1]):
+        if due and await self._inputs.pending(plant.site, month_bounds(max(due), plant.zone, plant.metering_day)[1]):
             return None
         return sum([await self._correct(plant, month, row) for month, row in sorted(due.items())])
 
     async def _correct(self, plant: Plant, month: Month, row: ClosingRow) -> bool:
-        meters = await self._meters(plant, month)
+        counted = await self.maker.counted(plant.site, month)
+        meters = await self._inputs.meters(plant, month, counted.points)
         inputs = digest(canonical(meters))
         entries = await self.books.read(lambda connection: rows.corrections(connection, row.id))
-        if inputs == (entries[-1].inputs if entries else row.inputs):
-            return False
         if entries:
             last = json.loads(entries[-1].content)["now"]
         else:
             last = json.loads(await self.books.read(lambda connection: rows.content(connection, row.id)))
-        figures = await self.maker.figures(plant.site, month)
+        beside = other(last, counted)
+        if inputs == (entries[-1].inputs if entries else row.inputs) and not beside:
+            return False
+        content = correction_of(last, meters, counted, await self.maker.figures(plant.site, month))
+        if await self._inputs.pending(plant.site, month_bounds(month, plant.zone, plant.metering_day)[1]):
+            return False  # what came meanwhile touches the month: it is reviewed again, and corrected once
         differing = changes([meter_of(told) for told in last["meters"]], meters)
-        content = {
-            "meters": differing,
-            "headline": headlines(headline_of(last["headline"]), figures.headline),
-            "now": {"meters": meters, "headline": headline_json(figures)},
-        }
         now = self.clock.now_ns()
         await self.books.change(
             CENTRE,
-            ", ".join(sorted({change.cause.value for change in differing})) or "order of the tree",
+            ", ".join(sorted({*beside, *(change.cause.value for change in differing)})),
             lambda connection: rows.add_correction(
                 connection, row, at=now, inputs=inputs, content=canonical(content).decode()
             ),
@@ -192,13 +204,15 @@ class Closings:
         self.log.warning("closing.corrected", site=plant.site, month=row.month, meters=len(differing))
         return True
 
-    async def run(self, touched: "Touched") -> None:
+    async def run(self, touched: Touched) -> None:
         """Review all closed months once, then those the ledger touched, until cancelled."""
         waiting: dict[str, set[Month] | None] = dict.fromkeys(self.plants)
         while True:
             for site, month in touched.take():
                 known = waiting.setdefault(site, set())
-                if known is not None:
+                if month is None:
+                    waiting[site] = None
+                elif known is not None:
                     known.add(month)
             for site, months in list(waiting.items()):
                 try:
@@ -215,23 +229,7 @@ class Closings:
             raise UnknownSite(site)
         return self.plants[site]
 
-    async def _pending(self, plant: Plant, end: int) -> bool:
-        """Whether readings of before `end` are in no interval yet."""
-        return any(dirty.series.site == plant.site and dirty.first < end for dirty in await self.store.dirty(_PENDING))
-
-    async def _meters(self, plant: Plant, month: Month) -> tuple[MeterMonth, ...]:
-        bounds = month_bounds(month, plant.zone, plant.metering_day)
-        found: list[MeterMonth] = []
-        for points in await self.directory.points(plant):
-            quarters: list[Interval] = []
-            if points.counter is not None:
-                stored = await self.store.read_rollup(points.counter, Grain.QUARTER, *bounds)
-                quarters = [bucket.interval for bucket in stored]
-            found.append(await asyncio.to_thread(meter_month, points, quarters, *bounds))
-        return tuple(sorted(found, key=lambda meter: meter.place))
-
-
-class Touched(Protocol):
-    """The ledger: which months of which site it computed again since it was last asked."""
-
-    def take(self) -> Collection[tuple[str, Month]]: ...
+    async def _all_counted(self, plant: Plant, end: int) -> None:
+        if await self._inputs.pending(plant.site, end):
+            message = "readings or an edit of the entities are still being accounted; try again in a moment"
+            raise FigureError("not_accounted", message, 409)

@@ -6,12 +6,12 @@ Pure: the same accounted intervals, factors and program give the same bytes.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from centre.accounting.calendar import Month, month_bounds
-from centre.accounting.corrections import MeterMonth
+from centre.accounting.corrections import MeterMonth, changes, headlines, moves
 from centre.accounting.intervals import Interval, merge
 from centre.accounting.quality import completeness, flag_shares
 from centre.json_views import plain
@@ -21,14 +21,42 @@ from wattline import __version__
 
 SOFTWARE: Final = f"wattline {__version__}"
 _FORM: Final = 1
+_TREE: Final = "the tree was changed"
+_OUTLETS: Final = "what left by the outlets is another"
+
+
+Tree = Mapping[str, Sequence[str]]
+"""NODE/carrier -> the meters that counted it and on which days: what a month's amounts are sums of."""
+
+
+Headline = Mapping[str, tuple[Decimal | None, str]]
+"""Figures by name: value and unit."""
+
+
+def _none() -> dict[str, tuple[Decimal | None, str]]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Which meters counted in a month, and for which nodes; `outlets`: what left by them, as it is known now."""
+
+    points: tuple[MeterPoints, ...]
+    tree: Tree
+    outlets: Headline = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The plant's figures of a month: `content` in full, `headline` name -> (value, unit), ids they rest on."""
+    """The plant's figures of a month: `content` in full, `headline` name -> (value, unit), ids they rest on.
+
+    `nodes` are the amounts of every node: NODE/carrier -> (value, unit). `machines` is the equipment ledger.
+    """
 
     content: Any
-    headline: Mapping[str, tuple[Decimal | None, str]]
+    headline: Headline
+    nodes: Headline = field(default_factory=_none)
+    machines: Headline = field(default_factory=_none)
     factors: Sequence[str] = ()
     tariffs: Sequence[str] = ()
 
@@ -70,24 +98,61 @@ def _input(part: Interval) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def content_of(plant: Plant, month: Month, meters: Sequence[MeterMonth], figures: Figures) -> dict[str, object]:
+def content_of(
+    plant: Plant, month: Month, meters: Sequence[MeterMonth], counted: Counted, figures: Figures
+) -> dict[str, object]:
     """What is signed."""
     start, end = month_bounds(month, plant.zone, plant.metering_day)
     return {
         "form": _FORM, "site": plant.site, "month": str(month), "start_ns": start, "end_ns": end,
-        "zone": plant.zone.key, "metering_day": plant.metering_day, "software": SOFTWARE, "meters": meters,
-        "headline": headline_json(figures), "factors": sorted(set(figures.factors)),
+        "zone": plant.zone.key, "metering_day": plant.metering_day, "software": SOFTWARE,
+        **_known(meters, counted, figures), "factors": sorted(set(figures.factors)),
         "tariffs": sorted(set(figures.tariffs)), "figures": figures.content,
     }  # fmt: skip
 
 
-def headline_json(figures: Figures) -> dict[str, dict[str, object]]:
-    """The main figures as JSON."""
-    return {name: {"value": value, "unit": unit} for name, (value, unit) in figures.headline.items()}
+def _known(meters: Sequence[MeterMonth], counted: Counted, figures: Figures) -> dict[str, object]:
+    """What corrections are told of."""
+    told = {name: headline_json(figures_of) for name, figures_of in _figures(counted, figures).items()}
+    return {"meters": meters, "tree": counted.tree, **told}
+
+
+def _figures(counted: Counted, figures: Figures) -> dict[str, Headline]:
+    return {
+        "headline": figures.headline, "nodes": figures.nodes, "outlets": counted.outlets, "machines": figures.machines,
+    }  # fmt: skip
+
+
+def other(last: Mapping[str, Any], counted: Counted) -> tuple[str, ...]:
+    """Why a month is another than `last` although its meters may be the same; what `last` does not tell is no other."""
+    tree = moves(last.get("tree", counted.tree), counted.tree)
+    outlets = headlines(_before(last, "outlets", counted.outlets), counted.outlets)
+    return (*((_TREE,) if tree else ()), *((_OUTLETS,) if outlets else ()))
+
+
+def correction_of(
+    last: Mapping[str, Any], meters: Sequence[MeterMonth], counted: Counted, figures: Figures
+) -> dict[str, object]:
+    """What differs from `last`, which was signed or is `now` of the correction before, and what is known `now`."""
+    return {
+        "meters": changes([meter_of(told) for told in last["meters"]], meters),
+        "tree": moves(last.get("tree", counted.tree), counted.tree),
+        **{name: headlines(_before(last, name, now), now) for name, now in _figures(counted, figures).items()},
+        "now": _known(meters, counted, figures),
+    }
+
+
+def _before(last: Mapping[str, Any], name: str, now: Headline) -> Headline:
+    return headline_of(last[name]) if name in last else now
+
+
+def headline_json(figures: Headline) -> dict[str, dict[str, object]]:
+    """Figures by name as JSON."""
+    return {name: {"value": value, "unit": unit} for name, (value, unit) in figures.items()}
 
 
 def headline_of(told: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Decimal | None, str]]:
-    """The main figures out of JSON."""
+    """Figures by name out of JSON."""
     return {
         name: (None if entry["value"] is None else Decimal(entry["value"]), entry["unit"])
         for name, entry in told.items()

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,6 +13,17 @@ from metering.topics import parse_topic
 
 MAX_FILES: Final = 500
 MAX_BYTES: Final = 64 * 1024 * 1024
+_SHOWN: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One message: when it came first (UTC, such as 20261121T203129), its topic, why it is here, its beginning."""
+
+    at: str
+    topic: str
+    reason: str
+    payload: str
 
 
 class DeadLetters:
@@ -38,6 +51,18 @@ class DeadLetters:
         self._sync()
         self._trim()
         return path
+
+    def newest(self, limit: int = 50) -> tuple[Letter, ...]:
+        """The newest first, of those that are whole; raises OSError."""
+        found: list[Letter] = []
+        for path in sorted(self._folder.glob("*.payload"), reverse=True)[:limit]:
+            with suppress(FileNotFoundError):  # it had to go for a newer one in this moment
+                told = path.with_suffix(".txt").read_text(encoding="utf-8")
+                topic, _, reason = told.removeprefix("topic: ").removesuffix("\n").partition("\nreason: ")
+                with path.open("rb") as file:
+                    payload = file.read(_SHOWN).decode(errors="replace")
+                found.append(Letter(at=path.name.partition("-")[0], topic=topic, reason=reason, payload=payload))
+        return tuple(found)
 
     def _sync(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)

@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import Final
 
 from centre.accounting.registers import Replacement
-from centre.carriers import Carrier, Flow
+from centre.accounting.terms import convert
+from centre.carriers import CARRIERS, Carrier, Flow
+from centre.equipment import EquipmentEntry
 from centre.plant import Meter
 
 
@@ -62,8 +64,9 @@ def covers(since: date | None, until: date | None, day: date) -> bool:
 class MeterEpoch:
     """One physical meter from `since` (UTC ns; None: from the beginning) on.
 
-    `factor` is what its register is multiplied by; `ct`, `pt` tell the transformers as installed, `digits` the width of
-    the register, `unit` what it shows. `final` is the last value of the meter before, `initial` its own first one.
+    `ct`, `pt` are the ratios of its transformers, `unit` what its register shows, `digits` how many of them stand
+    before the point; `factor` and `modulus` say outright what follows from these. `final` is the last value of the
+    meter before, `initial` its own first one.
     """
 
     since: int | None = None
@@ -73,16 +76,27 @@ class MeterEpoch:
     digits: int | None = None
     modulus: Decimal | None = None
     unit: str | None = None
-    factor: Decimal = Decimal(1)
+    factor: Decimal | None = None
     final: Decimal | None = None
     initial: Decimal | None = None
+
+    def scale(self, unit: str) -> Decimal:
+        """What its register is multiplied by to count in `unit`: CT x PT unless told; raises UnitError."""
+        transformed = convert((self.ct or _ONE) * (self.pt or _ONE), self.unit or unit, unit)
+        return transformed if self.factor is None else self.factor
+
+    @property
+    def width(self) -> Decimal | None:
+        """Where its register rolls over, as far as somebody said so."""
+        return self.modulus or (None if self.digits is None else Decimal(10) ** self.digits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityMeter:
     """A device that counts one flow of a carrier across the boundary of its entity; see plant.Meter.
 
-    `level`: of GB 17167 (1 the user, 2 main sub-units, 3 main equipment). `accuracy`: class in percent.
+    `level`: of GB 17167 (1 the user, 2 main sub-units, 3 main equipment). `accuracy`: class in percent. `check`: the
+    device beside it that counts the same, whose energy stands in where this one has none.
     """
 
     device: str
@@ -94,6 +108,7 @@ class EntityMeter:
     level: int | None = None
     cost_centre: str | None = None
     calibration_due: date | None = None
+    check: str | None = None
     since: date | None = None
     until: date | None = None
     epochs: tuple[MeterEpoch, ...] = ()
@@ -101,6 +116,7 @@ class EntityMeter:
     @property
     def meter(self) -> Meter:
         """As the accounting takes it: a first factor is one that was always there."""
+        unit = CARRIERS[self.carrier].unit
         return Meter(
             device=self.device,
             carrier=self.carrier,
@@ -108,17 +124,23 @@ class EntityMeter:
             point=self.point,
             limit=self.limit,
             accuracy=self.accuracy,
+            check=self.check,
             replaced=tuple(
                 Replacement(
-                    at=epoch.since or 0, final=epoch.final or _ZERO, initial=epoch.initial or _ZERO, factor=epoch.factor
+                    at=epoch.since or 0,
+                    final=epoch.final or _ZERO,
+                    initial=epoch.initial or _ZERO,
+                    factor=epoch.scale(unit),
+                    modulus=epoch.width,
                 )
                 for epoch in self.epochs
-                if epoch.since is not None or epoch.factor != 1
+                if epoch.since is not None or epoch.scale(unit) != 1 or epoch.width is not None
             ),
         )
 
 
 _ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +155,10 @@ class VirtualMeter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """`industry` is a code of GB/T 4754, `products` what it makes, `site` None above plants."""
+    """`industry` is a code of GB/T 4754, `products` what it makes, `site` None above plants.
+
+    `equipment` is what the ledger knows of a machine, by date.
+    """
 
     site: str | None
     id: str
@@ -145,6 +170,7 @@ class Entity:
     memberships: tuple[Membership, ...] = ()
     meters: tuple[EntityMeter, ...] = ()
     virtual: tuple[VirtualMeter, ...] = ()
+    equipment: tuple[EquipmentEntry, ...] = ()
 
     @property
     def key(self) -> str:

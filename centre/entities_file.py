@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from centre.accounting.file_types import Exact, Names, NotNegative, Positive, Strict, Text
+from centre.accounting.file_types import Day, Exact, Names, NotNegative, Positive, Strict, Text, one_or_more
 from centre.carriers import Carrier, Flow
 from centre.entities import (
     Entities,
@@ -23,6 +23,7 @@ from centre.entities import (
     key_of,
 )
 from centre.entities_rules import Mistake, mistakes
+from centre.equipment import EquipmentForm, entry_form, entry_of
 from metering.lineprotocol import check_name
 from wattline.clock import NS
 from wattline.errors import ConfigError
@@ -32,12 +33,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT: Final = 80
 
 Name = Annotated[str, AfterValidator(check_name)]
-
-
-def _day(value: object) -> object:
-    if not isinstance(value, str | date):
-        raise ValueError("must be a day such as 2026-07-01")  # pydantic would take a number for seconds since 1970
-    return value
 
 
 def _offset(value: datetime) -> datetime:
@@ -50,7 +45,6 @@ def _as_list(value: object) -> object:
     return [{"of": value}] if isinstance(value, str) else value
 
 
-Day = Annotated[date, BeforeValidator(_day)]
 Time = Annotated[datetime, AfterValidator(_offset)]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=_SHORT)]
 
@@ -69,7 +63,7 @@ class _Epoch(Strict):
     digits: Annotated[int, Field(ge=1, le=20)] | None = None
     modulus: Positive | None = None
     unit: ShortText | None = None
-    factor: Positive = Decimal(1)
+    factor: Positive | None = None
     final: Exact | None = None
     initial: Exact | None = None
 
@@ -84,6 +78,7 @@ class _Meter(Strict):
     level: Annotated[int, Field(ge=1, le=3)] | None = None
     cost_centre: ShortText | None = None
     calibration_due: Day | None = None
+    check: Name | None = None
     since: Day | None = None
     until: Day | None = None
     epochs: tuple[_Epoch, ...] = ()
@@ -110,6 +105,7 @@ class EntityForm(Strict):
     in_: Annotated[tuple[_Membership, ...], BeforeValidator(_as_list), Field(alias="in")] = ()
     meters: tuple[_Meter, ...] = ()
     virtual: tuple[_Virtual, ...] = ()
+    equipment: Annotated[tuple[EquipmentForm, ...], BeforeValidator(one_or_more)] = ()
 
 
 class EntitiesForm(Strict):
@@ -170,6 +166,7 @@ def entity_of(site: str | None, form: EntityForm, upper: set[str]) -> Entity:
         ),
         meters=tuple(_meter(found) for found in form.meters),
         virtual=tuple(VirtualMeter(**dict(found)) for found in form.virtual),
+        equipment=tuple(entry_of(found) for found in form.equipment),
     )
 
 
@@ -224,6 +221,7 @@ def form_of(entity: Entity) -> dict[str, Any]:
                 {"id": one.id, "carrier": one.carrier.value, "flow": one.flow.value, "expression": one.expression}
                 for one in entity.virtual
             ],
+            "equipment": [_filled(entry_form(entry)) for entry in entity.equipment],
         }
     )
 
@@ -239,8 +237,6 @@ def _epoch_form(epoch: MeterEpoch) -> dict[str, Any]:
         seconds, rest = divmod(epoch.since, NS)
         at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
         kept["since"] = at.isoformat().replace("+00:00", "Z")
-    if epoch.factor == 1:
-        kept["factor"] = None
     return _filled(kept)
 
 

@@ -1,8 +1,14 @@
-"""Entities at work: taken over from the settings at the start, changed through the API, shown as today's trees."""
+"""Entities at work: taken over from the settings at the start, changed through the API, shown as today's trees.
+
+A change is one transaction of the books. The trees follow it before the change is answered; what is computed from them
+follows the trees, and finds by itself what it lacks when the centre was killed in between.
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 from typing import Final
 
 from centre.accounting.zones import local_day
@@ -17,20 +23,31 @@ from centre.entities_file import to_yaml
 from centre.entities_rules import mistakes
 from centre.entities_tree import tree_on
 from centre.errors import BadQuestion, FigureError
-from centre.plant import Plant
-from wattline.clock import Clock
+from centre.plant import Meter, Plant
+from centre.store.base import StoreError
+from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 _FROM_SETTINGS: Final = "settings"
+_LOOK_NS: Final = 5 * NS
 
 
 class EntityBook:
-    """The entities of the books. Methods raise FigureError for what cannot be, and StoreError."""
+    """The entities of the books. Methods raise FigureError for what cannot be, and StoreError.
+
+    `today` and `ever` are the plants by site with the tree of today, and with every meter that was ever part of it:
+    late readings of those count too. Both are kept up to date in place; their sites stay the same.
+    """
 
     def __init__(self, books: Books, clock: Clock, plants: Sequence[Plant]) -> None:
         self._books = books
         self._clock = clock
         self._plants: Mapping[str, Plant] = {plant.site: plant for plant in plants}
+        self.today = dict(self._plants)
+        self.ever = dict(self._plants)
+        self._kept = Kept(version=-1, entities=entities_of(()))
+        self._days: dict[str, date] = {}
+        self._touched: set[tuple[str, None]] = set()
 
     async def take_over(self, settings: Entities, log: EventLog) -> Kept:
         """Keep the entities of the settings where these changed since they were taken over last.
@@ -62,7 +79,7 @@ class EntityBook:
     async def replace_all(self, entities: Entities, *, author: str, reason: str, expected: int | None) -> int:
         """Keep these in place of all; returns the version."""
         self._check(entities)
-        return await self._books.change(author, reason, lambda pen: rows.put(pen, entities, expected=expected))
+        return await self._change(author, reason, lambda pen: rows.put(pen, entities, expected=expected))
 
     async def put(self, entity: Entity, *, author: str, reason: str, expected: int) -> int:
         """Add or change one entity; returns the version."""
@@ -73,7 +90,7 @@ class EntityBook:
             self._check(changed)
             return rows.put(pen, changed, expected=expected)
 
-        return await self._books.change(author, reason, work)
+        return await self._change(author, reason, work)
 
     async def remove(self, key: str, *, author: str, reason: str, expected: int) -> int:
         """Take one entity out; its history stays in the audit. Returns the version."""
@@ -86,7 +103,13 @@ class EntityBook:
             self._check(changed)
             return rows.put(pen, changed, expected=expected)
 
-        return await self._books.change(author, reason, work)
+        return await self._change(author, reason, work)
+
+    async def _change(self, author: str, reason: str, work: Callable[[Writing], int]) -> int:
+        version = await self._books.change(author, reason, work)
+        with suppress(StoreError):  # the change stands, and run() looks again
+            await self.refresh()
+        return version
 
     async def audit(self, *, subject: str | None, below: int | None, limit: int) -> tuple[AuditRow, ...]:
         """Who changed what in the books, the newest first."""
@@ -94,19 +117,40 @@ class EntityBook:
             lambda connection: audit_rows(connection, subject=subject, below=below, limit=limit)
         )
 
-    def plants_today(self, kept: Kept) -> tuple[Plant, ...]:
-        """The plants with the trees that are valid today."""
-        return tuple(self._today(plant, kept.entities) for plant in self._plants.values())
+    async def refresh(self) -> None:
+        """Bring the trees up to what the books say, where they or the day changed."""
+        days = {site: local_day(self._clock.now_ns(), plant.zone) for site, plant in self._plants.items()}
+        version = await self._books.read(rows.version)
+        if version == self._kept.version and days == self._days:
+            return
+        kept = await self.kept()
+        if kept.version < self._kept.version:
+            return  # a later change was seen first
+        for site, plant in self._plants.items():
+            root = kept.entities.plant(site)
+            tree = plant.tree if root is None else tree_on(kept.entities, root.key, days[site])
+            self.today[site] = replace(plant, tree=tree)
+            self.ever[site] = _with_all_meters(self.today[site], kept.entities)
+            if self._days and kept.entities.of(site) != self._kept.entities.of(site):
+                self._touched.add((site, None))
+        self._kept, self._days = kept, days
 
-    def plants_ever(self, kept: Kept) -> tuple[Plant, ...]:
-        """The plants of today with every meter that was ever part of them: late readings of those count too."""
-        return tuple(_with_all_meters(plant, kept.entities) for plant in self.plants_today(kept))
+    async def followed(self, by: Callable[[Plant], bool], site: str) -> bool:
+        """Whether what goes `by` the plant with every meter it ever had goes by what the books say now."""
+        await self.refresh()
+        return by(self.ever[site])
 
-    def _today(self, plant: Plant, entities: Entities) -> Plant:
-        root = entities.plant(plant.site)
-        if root is None:
-            return plant
-        return replace(plant, tree=tree_on(entities, root.key, local_day(self._clock.now_ns(), plant.zone)))
+    async def run(self) -> None:
+        """Follow changes made by other programs, and the calendar, until cancelled."""
+        while True:
+            with suppress(StoreError):  # whatever reads the books next says so
+                await self.refresh()
+            await self._clock.sleep_until(self._clock.now_ns() + _LOOK_NS)
+
+    def take(self) -> set[tuple[str, None]]:
+        """The sites whose entities changed since this was last asked: all their months may be others."""
+        taken, self._touched = self._touched, set()
+        return taken
 
     def _check(self, entities: Entities) -> None:
         found = tuple(entities)
@@ -129,7 +173,15 @@ def _with_all_meters(plant: Plant, entities: Entities) -> Plant:
         for found in entity.meters
         if place_of(found.meter) not in known
     }
-    return replace(plant, tree=replace(plant.tree, meters=(*plant.tree.meters, *gone.values())))
+    checks = {
+        place_of(check): check
+        for entity in entities.of(plant.site)
+        for found in entity.meters
+        if found.check is not None
+        for check in [Meter(device=found.check, carrier=found.carrier, flow=found.flow)]
+        if (check.device, check.carrier) not in {place[:2] for place in (*known, *gone)}
+    }
+    return replace(plant, tree=replace(plant.tree, meters=(*plant.tree.meters, *(checks | gone).values())))
 
 
 class UnknownEntity(FigureError):

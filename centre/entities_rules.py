@@ -6,10 +6,11 @@ from datetime import date
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
-from centre.accounting.terms import UnitError, convert
-from centre.carriers import CARRIERS, meter_mistakes
+from centre.accounting.terms import UnitError
+from centre.carriers import AT_PLANT, CARRIERS, made_at_plant, meter_mistakes
 from centre.entities import Entities, Entity, EntityKind, EntityMeter, entities_of
 from centre.entities_tree import changes
+from centre.equipment import EquipmentEntry, entry_mistakes
 from centre.expression import ExpressionError
 from centre.virtual_meters import Formula, formula_of, in_order, series_names
 
@@ -68,8 +69,22 @@ def _own(place: int, entity: Entity, entities: Entities) -> Iterator[Mistake]:
     for number, text in _dates(entity.memberships):
         yield Mistake(place=place, path=("in", number), message=text)
     for number, meter in enumerate(entity.meters):
+        if entity.kind is not EntityKind.PLANT and made_at_plant(meter.carrier, meter.flow):
+            yield Mistake(place=place, path=("meters", number, "flow"), message=AT_PLANT)
         for key, text in _meter(meter):
             yield Mistake(place=place, path=("meters", number, key), message=text)
+    for number, text in _dates(entity.equipment):
+        yield Mistake(place=place, path=("equipment", number), message=text)
+    for number, entry in enumerate(entity.equipment):
+        for key, text in [*entry_mistakes(entry), *_output(entry, entity, entities)]:
+            yield Mistake(place=place, path=("equipment", number, key), message=text)
+
+
+def _output(entry: EquipmentEntry, entity: Entity, entities: Entities) -> Iterator[tuple[str, str]]:
+    if entry.output is not None:
+        of = (entry.output.device, entry.output.carrier)
+        if not any((meter.device, meter.carrier) == of for one in entities.of(entity.site) for meter in one.meters):
+            yield "output", f"{entry.output.device} is no meter of {entry.output.carrier.value} in this site"
 
 
 def _dates(dated: Sequence[Dated]) -> Iterator[tuple[int, str]]:
@@ -90,11 +105,12 @@ def _meter(meter: EntityMeter) -> Iterator[tuple[str, str]]:
             yield "epochs", "only the first may be without since"
         if epoch.since is not None and (epoch.final is None or epoch.initial is None):
             yield "epochs", "a changed meter needs `final`, the last value of the old one, and `initial`, its own first"
-        if epoch.unit is not None:
-            try:
-                convert(epoch.factor, epoch.unit, CARRIERS[meter.carrier].unit)
-            except UnitError:
-                yield "epochs", f"{epoch.unit} does not measure {meter.carrier.value}"
+        try:
+            epoch.scale(CARRIERS[meter.carrier].unit)
+        except UnitError:
+            yield "epochs", f"{epoch.unit} does not measure {meter.carrier.value}"
+    if meter.check == meter.device:
+        yield "check", "a meter does not check itself"
     times = [epoch.since or 0 for epoch in meter.epochs]
     if any(after <= before for before, after in pairwise(times)):
         yield "epochs", "must stand in order of time"

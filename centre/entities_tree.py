@@ -109,6 +109,24 @@ def meter_spans(entities: Entities, key: str, carrier: Carrier, start: date, end
     )
 
 
+def counting_nodes(
+    entities: Entities, key: str, start: date, end: date
+) -> dict[tuple[str, Carrier], tuple[MeterSpan, ...]]:
+    """`meter_spans` by node id and carrier, of the plant `key` and of its nodes while they had meters of their own."""
+
+    def counting(day: date) -> Iterator[tuple[str, Carrier, Meter]]:
+        tree = tree_on(entities, key, day)
+        for node in tree.walk():
+            if node is tree or node.meters:
+                for carrier in Carrier:
+                    yield from ((node.id, carrier, meter) for meter in boundary(node, carrier)[0])
+
+    found: dict[tuple[str, Carrier], list[MeterSpan]] = {}
+    for (node, carrier, meter), first, last in _spans(entities, start, end, counting):
+        found.setdefault((node, carrier), []).append(MeterSpan(meter=meter, start=first, end=last))
+    return {of: tuple(spans) for of, spans in found.items()}
+
+
 def _spans(
     entities: Entities, start: date, end: date, found_on: Callable[[date], Iterator[T]]
 ) -> list[tuple[T, date, date]]:
@@ -152,7 +170,12 @@ def _meter(meter: Meter) -> EntityMeter:
         limit=meter.limit,
         accuracy=meter.accuracy,
         epochs=tuple(
-            MeterEpoch(since=change.at, final=change.final, initial=change.initial, factor=change.factor)
+            MeterEpoch(
+                since=change.at,
+                final=change.final,
+                initial=change.initial,
+                factor=None if change.factor == 1 else change.factor,
+            )
             for change in sorted(meter.replaced, key=lambda change: change.at)
         ),
     )

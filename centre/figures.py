@@ -47,14 +47,20 @@ class Figures:
     """What can be asked of the centre. Methods raise FigureError for a question without an answer, or StoreError."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, plants: Sequence[Plant], factors: Sequence[FactorRow], directory: Directory
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        plants: Mapping[str, Plant],
+        factors: Sequence[FactorRow],
+        directory: Directory,
     ) -> None:
-        self.plants: Mapping[str, Plant] = {plant.site: plant for plant in plants}
+        self.plants = plants
         self._store = store
         self._clock = clock
         self._factors = factors
         self._directory = directory
-        self._live: dict[str, tuple[float, Live]] = {}
+        self._live: dict[str, tuple[float, Plant, Live]] = {}
 
     def plant(self, site: str) -> Plant:
         """Raises UnknownSite."""
@@ -74,8 +80,8 @@ class Figures:
     async def live(self, site: str) -> Live:
         """The plant now; computed at most once a second however many look at it."""
         plant = self.plant(site)
-        at, view = self._live.get(site, (0.0, None))
-        if view is not None and 0 <= self._clock.monotonic() - at < _LIVE_FOR_S:
+        at, of, view = self._live.get(site, (0.0, plant, None))
+        if view is not None and of is plant and 0 <= self._clock.monotonic() - at < _LIVE_FOR_S:
             return view
         points = await self._directory.points(plant)
         keys = [found.pulse for found in points if found.pulse is not None]
@@ -87,7 +93,7 @@ class Figures:
             gateways=await self._store.gateways(),
             now=self._clock.now_ns(),
         )
-        self._live[site] = (self._clock.monotonic(), view)
+        self._live[site] = (self._clock.monotonic(), plant, view)
         return view
 
     async def load(self, site: str, day: date | None = None) -> Load:

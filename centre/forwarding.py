@@ -1,12 +1,13 @@
 """Forwarding: the closed intervals of this centre to the centre above, as surely as an agent delivers its readings.
 
 What waits stands in the books; it leaves the queue only when the upper centre says that it holds the parcel, on
-`.../committed`. All that is not confirmed is sent again on each new connection, and on a living one after a time. A new
-start numbers its parcels under a new epoch and sends again what is not confirmed: the upper centre knows an interval by
-its key and revision, so it may come twice.
+`.../committed`. All that is not confirmed is sent again on each new connection, and on a living one after a time; and
+everything, when the upper centre holds less than it held before. A new start numbers its parcels under a new epoch: the
+upper centre knows an interval by its key and revision, so it may come twice.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from typing import Final, Protocol
 from centre.accounting.calendar import Month
 from centre.books import forward
 from centre.books.file import Books
-from centre.books.forward import Sent
+from centre.books.forward import Look, Sent
+from centre.forwarding_touched import Touched
+from centre.reconnecting import reconnecting
 from centre.store.base import StoreError
-from metering.intervals import IntervalParcel, NodeInterval, seal_intervals
+from metering.intervals import IntervalParcel, seal_intervals
 from metering.parcel import ParcelId
 from metering.topics import Committed, Topics, decode_committed
-from wattline.broker import Broker, BrokerError, BrokerLost, Connection, PublishRefused
+from wattline.broker import Broker, BrokerLost, Connection, PublishRefused
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
@@ -34,22 +37,15 @@ _PAUSE: Final = 20.0  # times what a look at a month took, until the next
 _AGAIN_S: Final = 60.0
 _MOST_AGAIN_S: Final = 3600.0
 _SILENT_S: Final = 120.0
-_FIRST_BACKOFF_S: Final = 1.0
-_MAX_BACKOFF_S: Final = 60.0
-
-
-class Touched(Protocol):
-    """Tells which months of which site were computed again since it was last asked."""
-
-    def take(self) -> Collection[tuple[str, Month]]: ...
+_SURE_S: Final = 300.0
 
 
 class Source(Protocol):
     """Where the intervals come from; see forwarding_figures.py."""
 
-    async def months(self, site: str) -> Collection[Month]: ...
+    async def months(self, site: str, sent: tuple[int, int] | None) -> Collection[Month]: ...
 
-    async def closed(self, site: str, month: Month) -> tuple[Collection[NodeInterval], bool]: ...
+    async def closed(self, site: str, month: Month) -> tuple[Look, bool]: ...
 
 
 @dataclass(slots=True)
@@ -79,6 +75,7 @@ class Forwarder:
     _after: dict[str, int] = field(default_factory=dict[str, int])
     _round: int = 0
     _flights: dict[tuple[str, int], _Flight] = field(default_factory=dict[tuple[str, int], _Flight])
+    _fallen: dict[str, tuple[float, Committed]] = field(default_factory=dict[str, tuple[float, Committed]])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     # --- what is to be forwarded
@@ -92,9 +89,14 @@ class Forwarder:
         while True:
             try:
                 while whole:
-                    wanted |= {(whole[-1], month) for month in await self.figures.months(whole[-1])}
+                    sent = await self.books.read(partial(forward.reach, site=(site := whole[-1])))
+                    wanted |= {(site, month) for month in await self.figures.months(site, sent)}
                     whole.pop()
-                wanted |= set(touched.take())
+                for site, month in touched.take():
+                    if month is None:
+                        whole.append(site)
+                    else:
+                        wanted.add((site, month))
                 await self._look(wanted, due)
                 failed = False
             except StoreError as err:
@@ -118,13 +120,16 @@ class Forwarder:
 
     async def queue(self, site: str, month: Month) -> bool:
         """Put a month's closed intervals in the queue; True when more of it will be settled without being touched."""
-        found, unsettled = await self.figures.closed(site, month)
-        now = self.clock.now_ns()
-        if await self.books.keep(lambda connection: forward.put(connection, found, now)):
-            self._after.clear()  # what was revised stands anywhere among the rows
-            self._round += 1
+        look, unsettled = await self.figures.closed(site, month)
+        if await self.books.keep(partial(forward.keep, look=look, now_ns=self.clock.now_ns())):
+            self._anew()
             self._changed.set()
         return unsettled
+
+    def _anew(self) -> None:
+        """Look through the queue from its beginning: what waits now stands anywhere among the rows."""
+        self._after.clear()
+        self._round += 1
 
     async def waiting(self) -> int:
         """How many intervals the upper centre lacks."""
@@ -134,25 +139,15 @@ class Forwarder:
 
     async def run(self) -> None:
         """Deliver until cancelled; come back after every loss."""
-        backoff, told = _FIRST_BACKOFF_S, ""
-        while True:
-            lost = ""
-            try:
-                if not self._epoch:
-                    self._epoch = await self.books.keep(partial(forward.begin_epoch, now_ns=self.clock.now_ns()))
-                async with self.broker.connect() as connection:
-                    backoff, told = _FIRST_BACKOFF_S, ""
-                    await self._serve(connection)
-            except* BrokerError as errors:
-                lost = _text(errors)
-            except* StoreError as errors:
-                lost = _text(errors)
+        await reconnecting(self.broker, self.clock, self.log, "upper.lost", self._connected)
+
+    async def _connected(self, connection: Connection) -> None:
+        if not self._epoch:
+            self._epoch = await self.books.keep(partial(forward.begin_epoch, now_ns=self.clock.now_ns()))
+        try:
+            await self._serve(connection)
+        finally:
             self.connected = False
-            if lost != told:
-                self.log.warning("upper.lost", error=lost)
-                told = lost
-            await self.clock.sleep_until(self.clock.now_ns() + int(backoff * NS))
-            backoff = min(backoff * 2, _MAX_BACKOFF_S)
 
     async def _serve(self, connection: Connection) -> None:
         for flight in self._flights.values():
@@ -165,6 +160,7 @@ class Forwarder:
             self.log.info("upper.connected")
             while True:
                 self._changed.clear()
+                await self._again()
                 await self._fill()
                 await self._send(connection)
                 soonest = min((flight.due for flight in self._flights.values()), default=float("inf"))
@@ -219,20 +215,36 @@ class Forwarder:
             except ValueError as err:
                 self.log.error("committed.invalid", error=str(err))  # noqa: TRY400 - an event, not a traceback
             else:
-                await self._release(topics.get(message.topic, ""), committed)
+                await self._release(topics[message.topic], committed)
             message.ack()
 
     async def _release(self, site: str, committed: Committed) -> None:
         """Take out of the queue what the upper centre holds."""
         held = [key for key in self._flights if key[0] == site and committed.holds(self._epoch, key[1])]
+        rows = [sent for key in held for sent in self._flights[key].rows]
+
+        def work(connection: sqlite3.Connection) -> bool:
+            forward.confirm(connection, rows)
+            return forward.heard(connection, site, committed)
+
+        if await self.books.keep(work):
+            self._fallen.pop(site, None)
+        else:
+            since = self._fallen.get(site, (self.clock.monotonic(), committed))[0]
+            self._fallen[site] = since, committed
+        for key in held:
+            del self._flights[key]
         if held:
-            rows = [sent for key in held for sent in self._flights[key].rows]
-            await self.books.keep(lambda connection: forward.confirm(connection, rows))
-            for key in held:
-                del self._flights[key]
             self._changed.set()
 
+    async def _again(self) -> None:
+        """Send everything to an upper centre that says, and goes on saying, that it holds less than it held before.
 
-def _text(errors: BaseExceptionGroup[BrokerError | StoreError]) -> str:
-    first = errors.exceptions[0]
-    return _text(first) if isinstance(first, BaseExceptionGroup) else str(first)
+        Its books were lost, or restored from a backup. A broker that lost what it retained says so for a moment only.
+        """
+        for site, (since, committed) in list(self._fallen.items()):
+            if self.clock.monotonic() - since >= _SURE_S:
+                await self.books.keep(partial(forward.again, site=site, committed=committed))
+                self._fallen.pop(site, None)
+                self._anew()
+                self.log.warning("upper.fell_back", site=site)

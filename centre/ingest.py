@@ -19,6 +19,7 @@ from centre.gaps import GapNews
 from centre.insisting import Outage, Patience
 from centre.keeping import IngestCounts, Keeper, read_batch
 from centre.store.base import GatewayKey, Store, StoreError
+from metering.parcel import Received
 from metering.topics import ALL_READINGS, ALL_STATUS, SHARED_READINGS
 from wattline.broker import Broker, BrokerError, BrokerRefused, BrokerUnreachable, Connection, Message
 from wattline.clock import NS, Clock
@@ -38,6 +39,7 @@ class Ingest:
     `broker` is that of the first worker, `more` are those of further ones: each a client of its own, with a stable id.
     At most `max_batch` messages, or those of `linger_s` seconds, are written in one step. `on_work` is called with the
     number of a worker whenever its loop has gone round (it goes round while waiting, too): it feeds a watchdog.
+    `on_stored` is called with parcels that are durable now.
     """
 
     broker: Broker
@@ -49,6 +51,7 @@ class Ingest:
     linger_s: float = 0.2
     log: EventLog = field(default_factory=EventLog)
     on_work: Callable[[int], None] = lambda _: None
+    on_stored: Callable[[Sequence[Received]], None] = lambda _: None
     counts: IngestCounts = field(default_factory=IngestCounts)
     confirming: Confirming = field(init=False)
     stopping: bool = False
@@ -160,6 +163,7 @@ class _Worker:
             if messages:
                 batch = read_batch(messages)
                 await self.keeper.keep(batch)
+                self.ingest.on_stored(batch.parcels)
                 for message in messages:
                     message.ack()
                 self.ingest.counts.messages += len(messages)

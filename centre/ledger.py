@@ -4,28 +4,26 @@ The store remembers which counters have unaccounted readings, across restarts. A
 soils the stretch between its neighbours, and that stretch is computed from all readings again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from centre.accounting.calendar import Month, month_bounds, month_of
 from centre.accounting.gap_filling import LONGEST_NS, WEEKS
 from centre.accounting.intervals import Interval, merge
-from centre.accounting.registers import HOUR_NS
+from centre.accounting.registers import HOUR_NS, Flag
 from centre.accounting.zones import day_bounds, hour_bounds, local_day
+from centre.meter_changes import MeterChanges, identifies
 from centre.plant import Plant
 from centre.points import Directory, MeterPoints
-from centre.recount import CHUNK_NS, CHUNK_READINGS, Recount
-from centre.register_samples import epoch_of, samples_of
+from centre.recount import CHUNK_NS, History, Recount
 from centre.store.base import Bucket, Dirty, Grain, SeriesKey, Store, StoreError
-from metering.quantities import IDENTITY
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 _PER_CYCLE: Final = 500
 _FULL_SHEET: Final = 5000
-_FAR: Final = 2**63 - 1
 _DAY_NS: Final = 86_400 * NS
 
 
@@ -37,20 +35,25 @@ def hours_of(quarters: Sequence[Interval], plant: Plant) -> dict[int, Interval]:
     return {first: merge(inside, start=first, end=last) for (first, last), inside in hours.items()}
 
 
-class _Epochs(NamedTuple):
-    """When the meters behind a counter were changed; no reading after `until` can tell it otherwise."""
-
-    at: tuple[int, ...]
-    until: int
+def _stood_in(found: Interval) -> bool:
+    return any(flag is Flag.SUBSTITUTED for flag, _ in found.marked)
 
 
-def _identity(series: SeriesKey) -> SeriesKey:
-    """The serial number of the meter that `series` is of."""
-    return series._replace(point=IDENTITY)
-
-
-def _identifies(series: SeriesKey) -> bool:
-    return series.point == IDENTITY
+def _checks(counted: Mapping[SeriesKey, tuple[Plant, MeterPoints]]) -> dict[SeriesKey, SeriesKey]:
+    """Counter -> that of its check meter: the same flow of the device, or else what it counts of the carrier."""
+    known: dict[tuple[object, ...], SeriesKey] = {}
+    for key, (_, points) in counted.items():
+        meter = points.meter
+        known.setdefault((key.site, meter.device, meter.carrier), key)
+        known[key.site, meter.device, meter.carrier, meter.flow] = key
+    found: dict[SeriesKey, SeriesKey] = {}
+    for key, (_, points) in counted.items():
+        meter = points.meter
+        place = (key.site, meter.check, meter.carrier)
+        check = known.get((*place, meter.flow)) or known.get(place)
+        if check is not None and check != key:
+            found[key] = check
+    return found
 
 
 @dataclass(slots=True)
@@ -79,14 +82,23 @@ class Ledger:
 
     store: Store
     clock: Clock
-    plants: Sequence[Plant]
+    plants: Collection[Plant]
     directory: Directory
     every_s: float = 5.0
     log: EventLog = field(default_factory=EventLog)
     _failed: bool = False
+    _checks: dict[SeriesKey, SeriesKey] = field(default_factory=dict[SeriesKey, SeriesKey])
     _required: dict[SeriesKey, str] = field(default_factory=dict[SeriesKey, str])
     _touched: set[tuple[str, Month]] = field(default_factory=set[tuple[str, Month]])
-    _epochs: dict[SeriesKey, _Epochs] = field(default_factory=dict[SeriesKey, _Epochs])
+    _seen: dict[str, Plant] = field(default_factory=dict[str, Plant])
+    _changes: MeterChanges = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._changes = MeterChanges(self.store)
+
+    def follows(self, plant: Plant) -> bool:
+        """Whether all that has to be counted anew because the plant is what it is now is known to be outdated."""
+        return self._seen.get(plant.site) is plant
 
     def take(self) -> set[tuple[str, Month]]:
         """The sites and months of which something was computed again since this was last asked."""
@@ -109,30 +121,32 @@ class Ledger:
     async def cycle(self) -> int:
         """Settle what is outdated now; returns how many intervals changed. Raises StoreError."""
         told = {dirty.series: dirty for dirty in await self.store.dirty(_PER_CYCLE)}
-        self._epochs = {
-            key: known
-            for key, known in self._epochs.items()
-            if _identity(key) not in told and (key not in told or told[key].first > known.until)
-        }
+        self._changes.forget(told)
         counted: dict[SeriesKey, tuple[Plant, MeterPoints]] = {}
         for plant in self.plants:
             for points in await self.directory.points(plant):
                 if points.counter is not None:
-                    known = replace(points, epochs=await self._epochs_of(points.counter))
+                    known = replace(points, epochs=await self._changes.of(points.counter))
                     counted[points.counter] = (plant, known)
                     await self._require(points.counter, known.fingerprint(plant))
+            self._seen[plant.site] = plant
+        self._checks = _checks(counted)
         outdated = await self.store.dirty(_PER_CYCLE)
         sheet = _Sheet()
         for dirty in outdated:
             meanwhile = dirty.series not in told or told[dirty.series].mark != dirty.mark
-            if _identifies(dirty.series) and meanwhile:
+            if identifies(dirty.series) and meanwhile:
                 continue  # it is looked at in the next cycle
             account = counted.get(dirty.series)
             if account is not None:
-                await self._account(dirty, *account, sheet)
-            epochs = self._epochs.get(dirty.series)
-            if meanwhile and epochs is not None and dirty.first <= epochs.until:
-                del self._epochs[dirty.series]  # what came may tell them otherwise: the next cycle asks again
+                start, end = await self._account(dirty, *account, sheet)
+                for main in [main for main, check in self._checks.items() if check == dirty.series]:
+                    await self._enter(sheet)
+                    await self._stand_in(self._recount(main, *counted[main], sheet), start, end, sheet)
+            elif not identifies(dirty.series):
+                await self._require(dirty.series, "")  # so that all of it counts when it comes back
+            if meanwhile:
+                self._changes.note(dirty)  # the next cycle asks again
             sheet.settled[dirty.series] = dirty.mark
         await self._enter(sheet)
         return sheet.changed
@@ -142,21 +156,39 @@ class Ledger:
             await self.store.require(counter, fingerprint)
             self._required[counter] = fingerprint
 
-    async def _account(self, dirty: Dirty, plant: Plant, points: MeterPoints, sheet: _Sheet) -> None:
-        """Put the intervals of what is dirty on the sheet, and of what leans on them."""
+    async def _account(self, dirty: Dirty, plant: Plant, points: MeterPoints, sheet: _Sheet) -> tuple[int, int]:
+        """Put the intervals of what is dirty on the sheet, and of what leans on them; returns their stretch."""
         series = dirty.series
-
-        async def history(t0: int, t1: int) -> dict[int, Interval]:
-            if series in sheet.buckets:
-                await self._enter(sheet)
-            return await self._stored(series, Grain.QUARTER, t0, t1)
-
-        recount = Recount(store=self.store, series=series, plant=plant, points=points, history=history)
+        recount = self._recount(series, plant, points, sheet)
         start, end = await recount.bounds(dirty)
         await self._days(recount, start, end, sheet)
         for first, last in await self._leaning(series, start, end):
             await self._enter(sheet)  # their first day may be the last of those: it is read again
             await self._days(recount, first, last, sheet)
+        return start, end
+
+    def _recount(self, series: SeriesKey, plant: Plant, points: MeterPoints, sheet: _Sheet) -> Recount:
+        def quarters(of: SeriesKey) -> History:
+            async def stored(t0: int, t1: int) -> dict[int, Interval]:
+                if of in sheet.buckets:
+                    await self._enter(sheet)
+                return await self._stored(of, Grain.QUARTER, t0, t1)
+
+            return stored
+
+        check = self._checks.get(series)
+        return Recount(
+            store=self.store, series=series, plant=plant, points=points, history=quarters(series),
+            check=None if check is None else quarters(check),
+        )  # fmt: skip
+
+    async def _stand_in(self, recount: Recount, start: int, end: int, sheet: _Sheet) -> None:
+        """Put on the sheet what a series lacks of [start, end), for which its check meter was counted again."""
+        stored = await self._stored(recount.series, Grain.QUARTER, start, end)
+        lacks = [at for at, found in stored.items() if found.estimated_ns or found.amount is None or _stood_in(found)]
+        if lacks:
+            gap = Dirty(series=recount.series, first=min(lacks), last=stored[max(lacks)].end - 1, mark=0)
+            await self._days(recount, *await recount.bounds(gap), sheet)
 
     async def _leaning(self, series: SeriesKey, start: int, end: int) -> list[tuple[int, int]]:
         """Days behind `end` with gaps whose shape may be that of [start, end), up to four weeks before."""
@@ -208,19 +240,3 @@ class Ledger:
         if sheet.size or sheet.settled:
             sheet.changed += await self.store.write_rollup(sheet.buckets, settled=sheet.settled)
             sheet.clear()
-
-    async def _epochs_of(self, counter: SeriesKey) -> tuple[int, ...]:
-        """When the meters behind a counter were changed, as their serial numbers tell."""
-        if counter not in self._epochs:
-            found: list[int | None] = []
-            until = -1
-            for last, first in await self.store.changes(_identity(counter)):
-                inside = await self.store.read(counter, last + 1, first + 1, limit=CHUNK_READINGS)
-                inside = inside or await self.store.read(counter, first + 1, _FAR, limit=1)
-                found.append(epoch_of(samples_of([*await self.store.before(counter, last + 1, 1), *inside])))
-                until = max([first, *(reading.at for reading in inside)])
-            at = tuple(epoch for epoch in found if epoch is not None)
-            if None in found:
-                return at  # not for long: its first reading is still to come
-            self._epochs[counter] = _Epochs(at, until)
-        return self._epochs[counter].at

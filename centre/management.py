@@ -1,4 +1,4 @@
-"""What the plants are watched by, asked of the store: demand of the running period, balances, nights, budgets.
+"""What the plants are watched by, asked of the store: demand of the running period, balances, nights, outlets, budgets.
 
 The demand is looked at every time; what changes with a closed quarter of an hour only, once in each.
 """
@@ -13,11 +13,13 @@ from typing import Final
 from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.exact import rounded
 from centre.accounting.intervals import QUARTER_NS, Interval
-from centre.accounting.leak import Night, night_flow
+from centre.accounting.leak import LeakRule, Night, night_flow
 from centre.accounting.zones import day_bounds, local_day
+from centre.books.file import Books
 from centre.budgets import PlantBudget, used_by_month
-from centre.carriers import Carrier, Flow
+from centre.carriers import Flow
 from centre.day import Place, boundary, place_of
+from centre.emitted import Emissions
 from centre.indicators import Sign, Supply, balance_signs, budget_sign, demand_sign, leak_sign
 from centre.plant import Node, Plant
 from centre.points import Directory, MeterPoints
@@ -30,7 +32,6 @@ from wattline.clock import NS, Clock
 _HOUR_NS: Final = 3600 * NS
 _MINUTE_NS: Final = 60 * NS
 _MINUTES: Final = 5
-_NIGHT: Final = (2 * _HOUR_NS, 4 * _HOUR_NS)  # rule F11: 02 to 04 h by the local clock
 _LEDGER_NS: Final = 60 * NS  # within it what was read is accounted
 _MOST_READINGS: Final = 10_000
 
@@ -51,6 +52,7 @@ class Management:
     clock: Clock
     rules: Mapping[str, Rules]
     directory: Directory
+    books: Books | None = None
     _slow: dict[str, _Slow] = field(default_factory=dict[str, _Slow])
 
     async def signs(self, plant: Plant) -> tuple[Sign, ...]:
@@ -67,18 +69,22 @@ class Management:
 
     async def _of_quarter(self, plant: Plant, points: Mapping[Place, MeterPoints], now: int) -> tuple[Sign, ...]:
         rules = self.rules[plant.site]
+        limits = rules.management(local_day(now, plant.zone))
         end = now - _LEDGER_NS
         end -= end % QUARTER_NS
         quarters = {
             place: await self._intervals(found, Grain.QUARTER, end - 24 * _HOUR_NS, end)
             for place, found in points.items()
         }
-        signs = balance_signs(plant, quarters, now, rules.management)
+        signs = balance_signs(plant, quarters, now, limits)
         for found in points.values():
-            if (found.meter.carrier, found.meter.flow) == (Carrier.FRESH_WATER, Flow.IMPORT):
-                nights = await self._nights(plant, found, now)
-                signs.append(leak_sign(plant.site, found.meter.device, nights, now, rules.management.leak))
+            leak = limits.leaks.get(found.meter.carrier)
+            if leak is not None and found.meter.flow is not Flow.EXPORT:
+                nights = await self._nights(plant, found, now, leak)
+                signs.append(leak_sign(plant.site, found.meter.device, nights, now, leak))
         nodes = {node.id: node for node in plant.tree.walk()}
+        emissions = Emissions(store=self.store, clock=self.clock, books=self.books)
+        signs += await emissions.signs(plant, rules.terms.outlets)
         for budget in rules.terms.budgets:
             if budget.node in nodes:  # not taken out of the tree since
                 signs.append(await self._budget(plant, nodes[budget.node], budget, points, now))
@@ -86,7 +92,7 @@ class Management:
 
     async def _demand(self, plant: Plant, points: Mapping[Place, MeterPoints], now: int) -> tuple[Sign, ...]:
         """Of the grid connection, where its contract has a demand to keep."""
-        contract = self.rules[plant.site].terms.contract
+        contract = self.rules[plant.site].terms.contract(local_day(now, plant.zone))
         billed = [points[place_of(meter)] for meter in billed_meters(plant)]
         if contract is None or contract.contract_kw is None or not billed:
             return ()
@@ -122,15 +128,16 @@ class Management:
             means.append(None if mean is None else max(mean, Decimal(0)))
         return means
 
-    async def _nights(self, plant: Plant, found: MeterPoints, now: int) -> list[Night]:
+    async def _nights(self, plant: Plant, found: MeterPoints, now: int, rule: LeakRule) -> list[Night]:
         """As many as a leak is judged by, and those before that tell which of them were leaks; the last is over."""
-        rule = self.rules[plant.site].management.leak
         today = local_day(now, plant.zone)
-        last = today if day_bounds(today, plant.zone)[0] + _NIGHT[1] <= now - _LEDGER_NS else today - timedelta(days=1)
+        last = (
+            today if day_bounds(today, plant.zone)[0] + rule.end_ns <= now - _LEDGER_NS else today - timedelta(days=1)
+        )
         nights: list[Night] = []
         for back in range(2 * rule.history + rule.confirm, -1, -1):
             day = last - timedelta(days=back)
-            start, end = (day_bounds(day, plant.zone)[0] + part for part in _NIGHT)
+            start, end = (day_bounds(day, plant.zone)[0] + part for part in (rule.start_ns, rule.end_ns))
             nights.append(
                 night_flow(day, await self._intervals(found, Grain.QUARTER, start, end), start=start, end=end)
             )
@@ -147,7 +154,7 @@ class Management:
             if meter.flow is Flow.IMPORT:
                 found = await self._intervals(points[place_of(meter)], Grain.MONTH, bounds[0][0], bounds[-1][1])
                 used.append({numbers[part.start]: part for part in found if part.start in numbers})
-        least = self.rules[plant.site].management.budget_least_known
+        least = self.rules[plant.site].management(local_day(now, plant.zone)).budget_least_known
         return budget_sign(plant.site, budget, used_by_month(used, now=now, least_known=least), now)
 
     async def _intervals(self, found: MeterPoints, grain: Grain, start: int, end: int) -> Sequence[Interval]:

@@ -4,7 +4,7 @@ A row becomes an Entry of canonical texts; its key tells which earlier approved 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
@@ -48,7 +48,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A valid row. `period` is its month, or the time (UTC ns) of a meter reading; `values` by column."""
+    """A valid row. `period` is its month, or the time (UTC ns) of a meter reading; `values` by column.
+
+    `number`: the form in the books it stands in, at `place`.
+    """
 
     form: str
     site: str
@@ -56,6 +59,7 @@ class Entry:
     key: tuple[str, ...]
     values: Mapping[str, str]
     place: int
+    number: int | None = field(default=None, compare=False)
 
 
 def _whole_batch(row: Row) -> tuple[str, str] | None:
@@ -111,6 +115,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                     Column(name="end", check=check.time, optional=True),
                     *_amounts("produced"),
                     _unit("t", "kg", "pcs", "m", "m2", "m3"),
+                    Column(name="scrap", check=check.amount, optional=True),
+                    Column(name="mass_kg", check=check.amount, optional=True),
+                    Column(name="value_cny", check=check.amount, optional=True),
                     _NOTE,
                 ),
                 whole=_whole_batch,

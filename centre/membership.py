@@ -40,6 +40,20 @@ class Membership:
         found = [_within(records[place_of(span.meter)], span, period, zone) for span in spans]
         return found, derived if meters or not found else "children"
 
+    def within(self, period: Period) -> "Membership":
+        """The part of it that lies in a period, such as a month of a year."""
+        after = period.last + timedelta(days=1)
+        return Membership(
+            spans={
+                key: tuple(
+                    replace(span, start=max(span.start, period.first), end=min(span.end, after))
+                    for span in spans
+                    if span.start < after and span.end > period.first
+                )
+                for key, spans in self.spans.items()
+            }
+        )
+
     def settled(self, node: Node, carrier: Carrier, period: Period, zone: tzinfo) -> int:
         """Since when (UTC ns) in the period the meters of a node and of its children are what they are at its end."""
         near = (node.id, *(child.id for child in node.children))

@@ -15,7 +15,7 @@ class Meter:
 
     `point` names the counter where the usual one does not count it. `limit` is the largest rate the connection can
     carry, kW for electricity and heat, m3/h for the others; None when it is not known. `accuracy` is its class in
-    percent; None: that of its carrier in config/management.yaml.
+    percent; None: that of its carrier in config/management.yaml. `check` is a device that counts the same beside it.
     """
 
     device: str
@@ -24,6 +24,7 @@ class Meter:
     point: str | None = None
     limit: Decimal | None = None
     accuracy: Decimal | None = None
+    check: str | None = None
     replaced: tuple[Replacement, ...] = ()
 
 

@@ -1,31 +1,44 @@
 """What a plant has agreed and chosen: tariff, contract, factor policies. The door of these keys of centre.yaml."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from centre.accounting.alarms import AlarmRule
 from centre.accounting.basic_charge import Contract, Method
 from centre.accounting.factor_policies import NamedPolicy
-from centre.accounting.file_types import Positive, Strict
+from centre.accounting.file_types import Day, Positive, Strict, one_or_more
 from centre.accounting.management_file import AlarmSettings, alarm_rule
 from centre.accounting.tariff import Tariff
 from centre.accounting.tariff_file import load_tariff
 from centre.budgets import BudgetSettings, PlantBudget, budget_of
+from centre.outlets import Outlet, OutletSettings, outlets_of
 from wattline.resources import config_dir
 from wattline.strict_yaml import Document, KeyPath
 
 _NEEDS: Final = {Method.CAPACITY: "capacity_kva", Method.CONTRACT: "contract_kw"}
 
-Indicator = Literal["demand_forecast_percent", "unmetered_percent", "meter_fault", "leak", "budget_percent"]
+Indicator = Literal[
+    "demand_forecast_percent",
+    "unmetered_percent",
+    "meter_fault",
+    "leak",
+    "budget_percent",
+    "pollutant_hour_percent",
+    "pollutant_day_percent",
+]
 """Those of centre.indicators."""
 
 
 class ContractSettings(Strict):
     """What was agreed with the grid company. `metering_day`: the day of the month on which the meters are read.
+
+    It counts for the days [valid_from, valid_to], both included; None is open on that side.
 
     `confirmed: false` marks numbers that were not taken from the contract itself; reports say so.
     """
@@ -35,6 +48,8 @@ class ContractSettings(Strict):
     contract_kw: Positive | None = None
     metering_day: Annotated[int, Field(ge=1, le=28)] = 1
     confirmed: bool = True
+    valid_from: Day | None = None
+    valid_to: Day | None = None
 
 
 class PolicySettings(Strict):
@@ -53,29 +68,64 @@ class TermsSettings(Strict):
     """
 
     tariff: str | None = None
-    contract: ContractSettings | None = None
+    contract: Annotated[tuple[ContractSettings, ...], BeforeValidator(one_or_more)] = ()
     factor_policy: PolicySettings = PolicySettings()
     accuracy_confirmed: bool = True
     budgets: tuple[BudgetSettings, ...] = ()
+    outlets: tuple[OutletSettings, ...] = ()
     alarms: Mapping[Indicator, AlarmSettings] = Field(default_factory=dict[Indicator, AlarmSettings])
+
+    @property
+    def metering_day(self) -> int:
+        return self.contract[0].metering_day if self.contract else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatedContract:
+    """A contract and the days it holds on, both included; None is open on that side."""
+
+    contract: Contract
+    valid_from: date | None = None
+    valid_to: date | None = None
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantTerms:
-    """What figures of one plant are made by; without a tariff there is no cost.
-
-    `unconfirmed`: what of it was not checked: `contract`, `accuracy`.
-    """
+    """What figures of one plant are made by; without a tariff there is no cost. `contracts` do not overlap."""
 
     energy: NamedPolicy
     carbon: NamedPolicy
     product: NamedPolicy
     tariff: Tariff | None = None
-    contract: Contract | None = None
+    contracts: tuple[DatedContract, ...] = ()
     metering_day: int = 1
-    unconfirmed: tuple[str, ...] = ()
+    accuracy_confirmed: bool = True
     budgets: tuple[PlantBudget, ...] = ()
+    outlets: tuple[Outlet, ...] = ()
     alarms: Mapping[str, AlarmRule] = field(default_factory=dict[str, AlarmRule])
+
+    def contract(self, day: date) -> Contract | None:
+        """What is agreed on a day; a month in which it changes is billed by days."""
+        found = self._contract(day)
+        return None if found is None else found.contract
+
+    def unconfirmed(self, day: date) -> tuple[str, ...]:
+        """What of it was not checked: `contract`, `accuracy`."""
+        found = self._contract(day)
+        told = {"contract": found is None or found.confirmed, "accuracy": self.accuracy_confirmed}
+        return tuple(name for name, confirmed in told.items() if not confirmed)
+
+    def _contract(self, day: date) -> DatedContract | None:
+        return next(
+            (
+                found
+                for found in self.contracts
+                if (found.valid_from is None or found.valid_from <= day)
+                and (found.valid_to is None or day <= found.valid_to)
+            ),
+            None,
+        )
 
 
 def plant_terms(
@@ -88,22 +138,42 @@ def plant_terms(
             near = ", ".join(sorted(policies))
             raise document.error((*at, "factor_policy", purpose), f"there is no policy {name}: {near}")
         chosen[purpose] = policies[name]
-    given = found.contract
-    needed = None if given is None else _NEEDS.get(given.method)
-    if given is not None and needed is not None and getattr(given, needed) is None:
-        raise document.error((*at, "contract"), f"{given.method} needs {needed}")
-    told = {"contract": given is None or given.confirmed, "accuracy": found.accuracy_confirmed}
+    _check_contracts(found.contract, (*at, "contract"), document)
     return PlantTerms(
         energy=chosen["energy"],
         carbon=chosen["carbon"],
         product=chosen["product"],
         tariff=None if found.tariff is None else _tariff(found.tariff, document, at, folder),
-        contract=None if given is None else contract_of(given),
-        metering_day=1 if given is None else given.metering_day,
+        contracts=tuple(
+            DatedContract(
+                contract=contract_of(given),
+                valid_from=given.valid_from,
+                valid_to=given.valid_to,
+                confirmed=given.confirmed,
+            )
+            for given in found.contract
+        ),
+        metering_day=found.metering_day,
         budgets=tuple(budget_of(budget) for budget in found.budgets),
-        unconfirmed=tuple(name for name, confirmed in told.items() if not confirmed),
+        outlets=outlets_of(found.outlets, document, (*at, "outlets")),
+        accuracy_confirmed=found.accuracy_confirmed,
         alarms={key: alarm_rule(key, rule, document, (*at, "alarms", key)) for key, rule in found.alarms.items()},
     )
+
+
+def _check_contracts(found: Sequence[ContractSettings], at: KeyPath, document: Document) -> None:
+    """Each has what its method needs; they stand in order, without a day of two; months begin on the same day."""
+    for given in found:
+        needed = _NEEDS.get(given.method)
+        if needed is not None and getattr(given, needed) is None:
+            raise document.error(at, f"{given.method} needs {needed}")
+        if given.metering_day != found[0].metering_day:
+            raise document.error(at, "all must have the same metering_day: it is when the months of the books begin")
+        if given.valid_from is not None and given.valid_to is not None and given.valid_to < given.valid_from:
+            raise document.error(at, "valid_to must not be before valid_from")
+    for one, other in pairwise(found):
+        if one.valid_to is None or other.valid_from is None or other.valid_from <= one.valid_to:
+            raise document.error(at, "one must end (valid_to) before the next begins (valid_from)")
 
 
 def contract_of(given: ContractSettings) -> Contract:

@@ -14,7 +14,7 @@ from wattline.clock import NS, Clock
 
 _FRESH_S: Final = 5.0
 _DAY_NS: Final = 86_400 * NS
-_RULES: Final = 2  # raise it when the accounting changes: every interval is computed again
+_RULES: Final = 3  # raise it when the accounting changes: every interval is computed again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +66,9 @@ class MeterPoints:
         return int(self.interval_s * NS * 21 / 10)
 
     def fingerprint(self, plant: Plant) -> str:
-        """Changes whenever the intervals of the counter have to be computed again."""
+        """Changes whenever the intervals of the counter have to be computed again; see Store.require."""
         kind = "integral" if self.integrated else "register"
-        return f"{_RULES}|{kind}|{self.rule}|{self.interval_s}|{plant.zone.key}|{plant.metering_day}"
+        return f"{plant.zone.key} {plant.metering_day}|{_RULES}|{kind}|{self.rule}|{self.interval_s}|{self.meter.check}"
 
 
 def resolve(plant: Plant, inventory: Mapping[str, tuple[str, DeviceInfo]]) -> tuple[MeterPoints, ...]:
@@ -110,18 +110,18 @@ def counts_alone(points: MeterPoints, among: tuple[MeterPoints, ...]) -> bool:
 
 
 class Directory:
-    """The points of each plant, asked of the store anew when they are older than 5 s."""
+    """The points of each plant, asked of the store anew when they are older than 5 s, or when the plant changed."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._known: dict[str, tuple[float, tuple[MeterPoints, ...]]] = {}
+        self._known: dict[str, tuple[float, Plant, tuple[MeterPoints, ...]]] = {}
 
     async def points(self, plant: Plant) -> tuple[MeterPoints, ...]:
         """Raises StoreError."""
         now = self._clock.monotonic()
-        at, points = self._known.get(plant.site, (now, None))
-        if points is None or now - at > _FRESH_S:
+        at, of, points = self._known.get(plant.site, (now, plant, None))
+        if points is None or of is not plant or now - at > _FRESH_S:
             points = resolve(plant, await self._store.inventory(plant.site))
-            self._known[plant.site] = (now, points)
+            self._known[plant.site] = (now, plant, points)
         return points

@@ -11,15 +11,15 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from centre.accounting.gap_filling import needs_profile
 from centre.accounting.intervals import QUARTER_NS, ZERO, Interval
 from centre.accounting.registers import Flag, Register, Sample, Step
 from centre.accounting.zones import quarter_floor
+from centre.meter_changes import MeterChanges
 from centre.points import MeterPoints
 from centre.recount import AFTER, BEFORE, CHUNK_NS, CHUNK_READINGS, register_of
 from centre.register_samples import exact, samples_of
 from centre.store.base import Grain, Reading, SeriesKey, Store
-from centre.trace_registers import epochs_of, scale_at, what_happened
+from centre.trace_registers import CHECKED, may_be_filled, substitute, what_happened
 
 _SHARE: Final = Decimal("1e-9")
 _FAR: Final = 2**63 - 1
@@ -64,7 +64,7 @@ async def listed(store: Store, points: MeterPoints, intervals: Sequence[Interval
     """All lines of consecutive accounted intervals of a meter; raises StoreError."""
     if points.counter is None or not intervals:
         return
-    known = replace(points, epochs=await epochs_of(store, points))
+    known = replace(points, epochs=await MeterChanges(store).of(points.counter))
     around = await _whole(store, known, intervals)
     work = _Work(store=store, points=known, counter=points.counter, since=around[0].start)
     place = 0
@@ -92,15 +92,15 @@ async def _whole(store: Store, points: MeterPoints, intervals: Sequence[Interval
 
 
 async def _across(store: Store, points: MeterPoints, counter: SeriesKey, at: int) -> list[Step]:
-    """The pause over `at` that has the shape of other days, if there is one."""
+    """The pause over `at` that was filled, if there is one."""
     around = [*await store.before(counter, at, BEFORE), *await store.read(counter, at, _FAR, limit=AFTER)]
     register = register_of(points, samples_of([reading for reading in around if not reading.suspect]))
-    return [step for step in register.steps if step.start < at < step.end and _filled(step, points.max_gap_ns)]
+    return [step for step in register.steps if step.start < at < step.end and _joins(step, points)]
 
 
-def _filled(step: Step, gap: int) -> bool:
-    """Whether the ledger may give the step the shape of other days."""
-    return step.end - step.start > gap and needs_profile(step, gap)
+def _joins(step: Step, points: MeterPoints) -> bool:
+    """Whether the ledger may give the step's own total another shape than a straight line."""
+    return step.amount is not None and may_be_filled(step, points)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,7 +135,7 @@ class _Work:
             self.begun = True
         for step in register.steps:
             if step.start < end and step.end > start:
-                lines += self._cut(step, values, [found.end for found in intervals], start)
+                lines += self._cut(step, values, intervals, start)
         lines += self._others(readings, register, values, start, end)
         joined = [step for step in register.steps if self._filled(step)]
         for interval in intervals:
@@ -167,8 +167,11 @@ class _Work:
         if found.amount is not None:
             self.accounted = found.amount if self.accounted is None else self.accounted + found.amount
 
-    def _cut(self, step: Step, values: Mapping[int, Sample], ends: Sequence[int], start: int) -> Iterator[Line]:
+    def _cut(
+        self, step: Step, values: Mapping[int, Sample], intervals: Sequence[Interval], start: int
+    ) -> Iterator[Line]:
         """A step, in parts where intervals end inside it."""
+        ends = [found.end for found in intervals]
         old, new = values[step.start], values[step.end]
         reached = max(step.start, start)
         whole = step.amount is None or self._filled(step)
@@ -176,10 +179,16 @@ class _Work:
             if not whole and reached < at < step.end:
                 yield Line(Kind.BOUNDARY, at, None, _until(step, at) - _until(step, reached), flag=step.flag)
                 reached = at
+        if step.amount is None and may_be_filled(step, self.points):
+            for found in intervals:
+                if step.start <= found.start and found.end <= step.end and substitute(found):
+                    yield Line(Kind.BOUNDARY, found.end, None, substitute(found), flag=Flag.SUBSTITUTED, what=CHECKED)
         if step.end <= ends[-1]:
             counted = None if step.amount is None else step.amount - (ZERO if whole else _until(step, reached))
+            beside = self._filled(step) and any(step.start < found.end and substitute(found) for found in intervals)
+            flag = Flag.SUBSTITUTED if beside else step.flag
             yield Line(
-                Kind.READING, step.end, new.value, counted, self._scale(step.end), step.flag, self._what(step, old, new)
+                Kind.READING, step.end, new.value, counted, self._scale(step.end), flag, self._what(step, old, new)
             )
 
     def _what(self, step: Step, old: Sample, new: Sample) -> str:
@@ -211,10 +220,10 @@ class _Work:
         return Line(Kind.READING, found.at, found.value, None, self._scale(found.at), what=FIRST)
 
     def _filled(self, step: Step) -> bool:
-        return _filled(step, self.points.max_gap_ns)
+        return _joins(step, self.points)
 
     def _scale(self, at: int) -> Decimal:
-        return scale_at(self.points.rule, at)
+        return self.points.rule.factor_at(at)
 
 
 def _until(step: Step, at: int) -> Decimal:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from centre.accounting.completeness import Count
 from centre.accounting.factors import FactorRow
-from centre.accounting.management_file import Management
+from centre.accounting.management_file import Management, in_force
 from centre.accounting.power_factor import PowerFactorTable
+from centre.accounting.registers import Register
 from centre.accounting.terms import ZERO
 from centre.day import NO_DATA, NO_METER, Place
 from centre.plant_terms import PlantTerms
@@ -19,6 +21,7 @@ from centre.store.base import Bucket
 class MeterRecord:
     """What is accounted of one meter in a period: its days, its quarters of an hour where asked for, its readings.
 
+    `running` are the latest steps, and the step of the register, while hardly a quarter of a running month is whole.
     `bounds` (UTC ns) and `part` tell the days of the period it counts for a node, where these are not all; `formula`
     is that of a virtual meter.
     """
@@ -27,6 +30,7 @@ class MeterRecord:
     days: tuple[Bucket, ...]
     quarters: tuple[Bucket, ...]
     count: Count
+    running: tuple[Register, Decimal | None] | None = None
     bounds: tuple[int, int] | None = None
     part: str = ""
     formula: str | None = None
@@ -53,9 +57,13 @@ Records = Mapping[Place, MeterRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What figures are made by: the factor table, the limits, the power-factor tables, and the plant's own terms."""
+    """What figures are made by: the factor table, the dated limits, the power-factor tables, the plant's own terms."""
 
     factors: Sequence[FactorRow]
-    management: Management
+    managements: Sequence[Management]
     power_factors: Mapping[Decimal, PowerFactorTable]
     terms: PlantTerms
+
+    def management(self, day: date) -> Management:
+        """The limits that count on a day."""
+        return in_force(self.managements, day)

@@ -5,7 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from centre.accounting.gap_filling import fill, needs_profile, same_weekdays, shaped, weekday_profile
+from centre.accounting.gap_filling import (
+    checked,
+    fill,
+    may_be_checked,
+    needs_profile,
+    same_weekdays,
+    shaped,
+    weekday_profile,
+)
 from centre.accounting.intervals import QUARTER_NS, Interval, cut
 from centre.accounting.power_integral import integrate
 from centre.accounting.registers import HOUR_NS, Register, Sample, Step, deltas
@@ -39,6 +47,7 @@ class Recount:
     plant: Plant
     points: MeterPoints
     history: History
+    check: History | None = None
     _read: tuple[int, int, Columns] | None = None
     _outline: tuple[int, int, Outline] | None = None
     _shapes: dict[Step, tuple[Step, ...]] = field(default_factory=dict[Step, tuple[Step, ...]])
@@ -103,8 +112,20 @@ class Recount:
         return register_of(self.points, samples), samples
 
     async def _filled(self, register: Register) -> Register:
-        """Long gaps take the shape of the same weekdays before."""
+        """Gaps take what the check meter counted; long ones without one the shape of the same weekdays before."""
         gap = self.points.max_gap_ns
+        if self.check is not None:
+            beside: dict[Step, tuple[Step, ...]] = {}
+            for step in register.steps:
+                if may_be_checked(step, gap):
+                    if step not in self._shapes:
+                        found = await self.check(quarter_floor(step.start), quarter_floor(step.end) + QUARTER_NS)
+                        self._shapes[step] = checked(step, found)
+                    if self._shapes[step] == (step,):
+                        del self._shapes[step]
+                    else:
+                        beside[step] = self._shapes[step]
+            register = fill(register, beside)
         long = [step for step in register.steps if step.end - step.start > gap and needs_profile(step, gap)]
         for step in long:
             if step not in self._shapes:

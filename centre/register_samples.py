@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import Final
 
 from centre.accounting.registers import Sample
 from centre.store.base import Columns, Reading
+from metering.float32 import shortest_float32
 from metering.sweep import Value
+
+_SINGLE: Final = Decimal(2) ** -23
 
 
 def exact(value: Value) -> Decimal:
@@ -23,6 +27,13 @@ def samples_in(columns: Columns) -> list[Sample]:
     """As samples_of, the ones the gateway did not believe too."""
     pairs = zip(columns.times, columns.values, strict=True)
     return [Sample(at, exact(value)) for at, value in pairs if not isinstance(value, str)]
+
+
+def float32_step(samples: Sequence[Sample]) -> Decimal:
+    """The distance of the values an IEEE single can show, where all of `samples` can come from one; else 0."""
+    if any(Decimal(shortest_float32(float(sample.value))) != sample.value for sample in samples):
+        return Decimal(0)
+    return max((abs(sample.value) for sample in samples), default=Decimal(0)) * _SINGLE
 
 
 def epoch_of(readings: Sequence[Sample]) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -22,10 +22,11 @@ from centre.accounting.rate_tables_file import load_power_factors
 from centre.accounting.registers import Replacement
 from centre.accounting.zones import local_day
 from centre.budgets import budget_mistakes
-from centre.carriers import Carrier, Flow, meter_mistakes
+from centre.carriers import AT_PLANT, Carrier, Flow, made_at_plant, meter_mistakes
 from centre.entities import Entities, Entity, entities_of
 from centre.entities_file import load_entities
 from centre.entities_tree import entities_of_tree, tree_on
+from centre.outlets import outlet_mistakes
 from centre.plant import Meter, Node, Plant
 from centre.plant_terms import PlantTerms, TermsSettings, plant_terms
 from centre.records import Rules
@@ -121,6 +122,12 @@ class IngestSettings(_Strict):
     workers: Annotated[int, Field(ge=1, le=8)] = 1
 
 
+class ProductionSettings(_Strict):
+    """Batches that lines publish on the broker; `approval: none` lets figures have them at once."""
+
+    approval: Literal["required", "none"] = "required"
+
+
 class CentreSettings(FileSettings):
     """centre.yaml."""
 
@@ -128,6 +135,7 @@ class CentreSettings(FileSettings):
     broker: BrokerSettings
     store: StoreSettings
     ingest: IngestSettings = IngestSettings()
+    production: ProductionSettings | None = None
     factors: Path | None = None
     entities: Path | None = None
     upper: UpperSettings | None = None
@@ -216,6 +224,7 @@ def load_setup(path: Path) -> Setup:
         if plants and plants[-1].site == plant.site:
             nodes = [node.id for node in plants[-1].tree.walk()]
             mistakes += budget_mistakes(plant.budgets, nodes, ("plants", place), document)
+            mistakes += outlet_mistakes(plant.outlets, nodes, ("plants", place, "outlets"), document)
     levels, wrong = _levels(settings, listed, policies, known, document)
     mistakes += wrong
     if mistakes:
@@ -263,12 +272,12 @@ def _entities(plants: Sequence[Plant], listed: Entities) -> Iterator[Entity]:
 
 def rules_of(factors: tuple[FactorRow, ...], terms: Mapping[str, PlantTerms]) -> dict[str, Rules]:
     """The rules of each plant with the shipped limits and tables; raises ConfigError."""
-    management = load_management(config_dir() / "management.yaml")
+    managements = load_management(config_dir() / "management.yaml")
     tables = load_power_factors(config_dir() / "power-factor.yaml")
     return {
         site: Rules(
             factors=factors,
-            management=replace(management, alarms={**management.alarms, **found.alarms}),
+            managements=[replace(limits, alarms={**limits.alarms, **found.alarms}) for limits in managements],
             power_factors=tables,
             terms=found,
         )
@@ -302,6 +311,8 @@ def _tree_mistakes(tree: NodeSettings, path: KeyPath, document: Document) -> lis
                 mistakes.append(
                     document.error(here, f"{meter.device} is counted as {meter.carrier} {meter.flow} in line {first}")
                 )
+            if at != path and made_at_plant(meter.carrier, meter.flow):
+                mistakes.append(document.error((*here, "flow"), AT_PLANT))
             mistakes += [document.error((*here, key), text) for key, text in _meter_mistakes(meter)]
         waiting += [(child, (*at, "children", place)) for place, child in enumerate(node.children)][::-1]
     if len(ids) > MAX_NODES:
@@ -323,7 +334,7 @@ def _plant(plant: PlantSettings, zone: ZoneInfo, tree: Node) -> Plant:
         zone=zone,
         region=plant.region,
         tree=tree,
-        metering_day=1 if plant.contract is None else plant.contract.metering_day,
+        metering_day=plant.metering_day,
     )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from centre.accounting.balance import Balance, BalanceMeter, Role, balance
+from centre.accounting.balance import NOTHING_COMMON, Balance, BalanceMeter, Role, balance
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.management_file import Management
+from centre.accounting.running_balance import RunningBalance, RunningMeter, running_balance
 from centre.carriers import Carrier, Flow
 from centre.day import boundary, place_of
 from centre.membership import UNDATED, Membership
@@ -44,6 +45,28 @@ def balances(
                 for meter, role in roles
             ]  # fmt: skip
             found[carrier] = balance(meters, expected=expected, limit_percent=management.balance_limit_percent)
+    return found
+
+
+def running_balances(
+    plant: Plant, node: Node, period: Period, records: Records, management: Management, *,
+    made: Mapping[Carrier, Balance], membership: Membership = UNDATED,
+) -> Mapping[Carrier, RunningBalance]:  # fmt: skip
+    """A provisional balance where `made` waits for a quarter of an hour that all meters know, and all were read."""
+    found: dict[Carrier, RunningBalance] = {}
+    for carrier, waiting in made.items():
+        roles = [(records[place_of(meter)], role) for meter, role in balanced(node, carrier)]
+        meters = [
+            RunningMeter(
+                id=f"meter:{plant.site}/{record.points.meter.device}/{record.points.meter.flow}/{period.label}",
+                role=role, accuracy=accuracy_of(record, management), register=record.running[0],
+                resolution=record.running[1],
+            )
+            for record, role in roles if record.running is not None
+        ]  # fmt: skip
+        if waiting.reason == NOTHING_COMMON and len(meters) == len(roles):
+            since = membership.settled(node, carrier, period, plant.zone)
+            found[carrier] = running_balance(meters, since=since, limit_percent=management.balance_limit_percent)
     return found
 
 
@@ -90,8 +113,9 @@ def _balance_meter(
 def whole_intervals(record: MeterRecord, period: Period, since: int = 0) -> Sequence[Interval]:
     """The intervals a balance may compare: those from `since` that the register covers from end to end."""
     buckets = record.days if period.month is None else record.quarters
-    return [
-        bucket.interval
-        for bucket in buckets
-        if bucket.interval.known_ns == bucket.interval.end - bucket.interval.start and bucket.interval.start >= since
-    ]
+    return [bucket.interval for bucket in buckets if is_whole(bucket.interval) and bucket.interval.start >= since]
+
+
+def is_whole(interval: Interval) -> bool:
+    """Whether its register covers it from end to end."""
+    return interval.known_ns == interval.end - interval.start

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from centre.accounting.calendar import Month
 from centre.books import closings as rows
@@ -18,9 +18,7 @@ from centre.closing_content import headline_of
 from centre.entities import Entities
 from centre.manual_forms import Entry
 from centre.period import Period
-from centre.statement_told import FORMS, Told, months_of
-
-_LOOK_BACK: Final = 12  # months in which a form of a node must have been told for its absence to be missed
+from centre.statement_told import FORMS, LOOK_BACK, Told, months_of
 
 Headline = Mapping[str, tuple[Decimal | None, str]]
 
@@ -41,6 +39,11 @@ class Signed:
     corrections: tuple[tuple[int, Any], ...]
 
 
+def _corrected(told: Mapping[str, Any]) -> list[Any]:
+    """The figures a correction changed; older ones told nothing of the ledgers."""
+    return [figure for name in ("headline", "outlets", "machines") for figure in told.get(name, [])]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementBooks:
     """The books beside the store. Methods raise StoreError."""
@@ -56,19 +59,26 @@ class StatementBooks:
         months = months_of(period)
 
         def look(connection: sqlite3.Connection) -> Told:
-            first, last = str(months[0].plus(-_LOOK_BACK)), str(months[-1])
+            first, last = str(months[0].plus(-LOOK_BACK)), str(months[-1])
             entries: dict[str, tuple[Entry, ...]] = {
                 form: forms.in_force(connection, site, form, first, last) for form in FORMS
             }
             wanted = {date(month.year, month.month, 1): str(month) for month in months}
             certificates: dict[tuple[str, str], list[str]] = {}
+            elsewhere: dict[tuple[str, str], list[str]] = {}
             for one in ledger(connection).certificates.values():
                 month = None if one.month is None else wanted.get(one.month)
                 if month is not None and one.node is not None:
                     certificates.setdefault((one.node, month), []).append(one.id)
-            return Told(entries=entries, certificates=certificates)
+                if one.elsewhere and one.generated in wanted:
+                    elsewhere.setdefault((one.plant, wanted[one.generated]), []).append(one.id)
+            return Told(entries=entries, certificates=certificates, elsewhere=elsewhere)
 
         return await self.books.read(look)
+
+    async def production(self, site: str) -> tuple[Entry, ...]:
+        """Every approved row of what was made."""
+        return await self.books.read(lambda of: forms.in_force(of, site, "production", "", "~"))
 
     async def signed(self, site: str, period: Period) -> Signed | None:
         """How the month was closed; None for an open month, and for a year."""
@@ -89,7 +99,7 @@ class StatementBooks:
                 software=row.software,
                 headline=headline_of(told["headline"]),
                 corrections=tuple(
-                    (entry.at, json.loads(entry.content)["headline"]) for entry in rows.corrections(connection, row.id)
+                    (entry.at, _corrected(json.loads(entry.content))) for entry in rows.corrections(connection, row.id)
                 ),
             )
 

@@ -1,19 +1,25 @@
 """The cost of a statement: the electricity bill of each of its months, under the plant's tariff and contract."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from typing import Final
 
-from centre.accounting.bill import Bill, Usage
+from centre.accounting.basic_charge import Contract
+from centre.accounting.bill import Bill, Section, Usage
 from centre.accounting.billing import bill
 from centre.accounting.demand import fixed_demands, peak
 from centre.accounting.metered import Amount
 from centre.accounting.terms import ZERO, Input, Term, Total, total
+from centre.accounting.zones import day_bounds
 from centre.carriers import Carrier, Flow
 from centre.day import boundary, place_of
+from centre.entities_tree import MeterSpan
+from centre.membership import UNDATED, Membership
 from centre.period import Period
 from centre.plant import Meter, Plant
+from centre.plant_terms import PlantTerms
 from centre.records import Records, Rules
 
 NO_TARIFF: Final = "no_tariff"
@@ -33,20 +39,63 @@ def billed_meters(plant: Plant) -> list[Meter]:
     return [meter for meter in boundary(plant.tree, Carrier.ELECTRICITY)[0] if meter.flow is Flow.IMPORT]
 
 
+def billed_spans(plant: Plant, period: Period, membership: Membership) -> list[MeterSpan]:
+    """The meters at the grid connection with the days of a period on which they stood there."""
+    spans = membership.within(period).spans.get((plant.tree.id, Carrier.ELECTRICITY))
+    if spans is not None:
+        return [span for span in spans if span.meter.flow is Flow.IMPORT]
+    after = period.last + timedelta(days=1)
+    return [MeterSpan(meter=meter, start=period.first, end=after) for meter in billed_meters(plant)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Days of a month, `end` excluded, with the same meters and contract."""
+
+    start: date
+    end: date
+    meters: tuple[Meter, ...]
+    contract: Contract | None
+
+    def bounds(self, zone: tzinfo) -> tuple[int, int]:
+        """[start, end) in UTC ns."""
+        return day_bounds(self.start, zone)[0], day_bounds(self.end, zone)[0]
+
+
+def stretches(plant: Plant, month: Period, membership: Membership, terms: PlantTerms) -> tuple[Stretch, ...]:
+    """A month cut where a meter of the grid connection came or went, or the contract changed."""
+    spans = billed_spans(plant, month, membership)
+    found: list[Stretch] = []
+    for day in month.days():
+        meters = tuple(span.meter for span in spans if span.start <= day < span.end)
+        after = day + timedelta(days=1)
+        made = Stretch(start=day, end=after, meters=meters, contract=terms.contract(day))
+        if found and (found[-1].meters, found[-1].contract) == (made.meters, made.contract):
+            found[-1] = replace(found[-1], end=after)
+        else:
+            found.append(made)
+    return tuple(found)
+
+
 def bills(
-    plant: Plant, period: Period, records: Records, rules: Rules, reactive: Sequence[Reactive]
+    plant: Plant,
+    period: Period,
+    records: Records,
+    rules: Rules,
+    reactive: Sequence[Reactive],
+    *,
+    membership: Membership = UNDATED,
 ) -> tuple[tuple[Bill, ...], Total, str | None]:
     """A bill for each month that has energy, their sum, and why there is none."""
     tariff = rules.terms.tariff
-    meters = billed_meters(plant)
-    if tariff is None or not meters:
+    if tariff is None or not billed_spans(plant, period, membership):
         reason = NO_TARIFF if tariff is None else NO_METER
         return (), total([Term(label="electricity", value=None, unit="CNY", reason=reason)], "CNY"), reason
     by_month = {found.month: found.energy.value for found in reactive}
     made: list[Bill] = []
     terms: list[Term] = []
     for month in period.months():
-        usage = _usage(plant, month, records, rules, by_month)
+        usage = usage_of(plant, month, records, stretches(plant, month, membership, rules.terms), by_month)
         if usage is None:
             continue
         found = bill(usage, tariff, rules.power_factors)
@@ -62,11 +111,12 @@ def bills(
     return tuple(made), whole, None if whole.value is not None else ", ".join(term.reason or "" for term in terms)
 
 
-def _usage(
-    plant: Plant, month: Period, records: Records, rules: Rules, reactive: Mapping[str, Decimal | None]
+def usage_of(
+    plant: Plant, month: Period, records: Records, parts: Sequence[Stretch], reactive: Mapping[str, Decimal | None]
 ) -> Usage | None:
+    """What is billed of a month, `reactive` energy by month; None where nothing is known of what was bought."""
     start, end = month.bounds(plant.zone)
-    quarters = bought_quarters(plant, month, records)
+    quarters = bought_quarters(plant, parts, records)
     if not any(found.amount is not None for found in quarters):
         return None
     return Usage(
@@ -74,28 +124,42 @@ def _usage(
         start=start,
         end=end,
         intervals=quarters,
-        contract=rules.terms.contract,
+        contract=parts[-1].contract,
         demand=peak(fixed_demands(quarters)),
         reactive_kvarh=reactive.get(month.label),
+        sections=[_section(part, plant.zone, quarters) for part in parts] if len(parts) > 1 else (),
     )
 
 
-def bought_quarters(plant: Plant, month: Period, records: Records) -> list[Amount]:
+def _section(part: Stretch, zone: tzinfo, quarters: Sequence[Amount]) -> Section:
+    start, end = part.bounds(zone)
+    return Section(
+        start=start,
+        end=end,
+        meters=tuple(meter.device for meter in part.meters),
+        contract=part.contract,
+        demand=peak(fixed_demands(found for found in quarters if start <= found.start < end)),
+    )
+
+
+def bought_quarters(plant: Plant, parts: Sequence[Stretch], records: Records) -> list[Amount]:
     """The plant's purchase in each quarter of an hour that is known; without amount where one of its meters lacks."""
-    start, end = month.bounds(plant.zone)
-    meters = billed_meters(plant)
-    sums: dict[tuple[int, int], list[tuple[Decimal, Decimal]]] = {}
-    for meter in meters:
-        for bucket in records[place_of(meter)].quarters:
-            found = bucket.interval
-            if start <= found.start < end and found.amount is not None:
-                sums.setdefault((found.start, found.end), []).append((found.amount, found.estimated))
-    return [
-        Amount(
-            start=first,
-            end=last,
-            amount=sum((amount for amount, _ in parts), ZERO) if len(parts) == len(meters) else None,
-            estimated=sum((part for _, part in parts), ZERO),
-        )
-        for (first, last), parts in sorted(sums.items())
-    ]
+    found: list[Amount] = []
+    for part in parts:
+        start, end = part.bounds(plant.zone)
+        sums: dict[tuple[int, int], list[tuple[Decimal, Decimal]]] = {}
+        for meter in part.meters:
+            for bucket in records[place_of(meter)].quarters:
+                one = bucket.interval
+                if start <= one.start < end and one.amount is not None:
+                    sums.setdefault((one.start, one.end), []).append((one.amount, one.estimated))
+        found += [
+            Amount(
+                start=first,
+                end=last,
+                amount=sum((amount for amount, _ in known), ZERO) if len(known) == len(part.meters) else None,
+                estimated=sum((estimated for _, estimated in known), ZERO),
+            )
+            for (first, last), known in sorted(sums.items())
+        ]
+    return found

@@ -7,27 +7,36 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from centre.accounting.bill import Usage
 from centre.accounting.completeness import count
 from centre.accounting.factor_choice import ReportDates
 from centre.accounting.intervals import ZERO
+from centre.accounting.registers import Register
+from centre.accounting.running_balance import step_of
 from centre.accounting.terms import Input
 from centre.accounting.zones import local_day
 from centre.day import Place, place_of
+from centre.entities import entities_of
 from centre.errors import BadQuestion, UnknownSite
-from centre.membership import UNDATED, Membership, dated, virtual_records
+from centre.membership import UNDATED, DatedPlant, Membership, dated, virtual_records
 from centre.period import Period, period_of
 from centre.plant import Plant
 from centre.points import Directory, MeterPoints, resolve
 from centre.records import MeterRecord, Records, Rules
+from centre.recount import register_of
+from centre.register_samples import float32_step, samples_of
 from centre.statement import NOTHING, Statement, statement
+from centre.statement_balance import is_whole
 from centre.statement_books import StatementBooks
-from centre.statement_cost import Reactive, billed_meters
+from centre.statement_cost import Reactive, billed_spans, stretches, usage_of
 from centre.store.base import Bucket, Grain, SeriesKey, Store
 from wattline import __version__
 from wattline.clock import NS, Clock
 
 _FAR: Final = 2**63 - 1
 _UNDER_WAY_NS: Final = 30 * NS  # readings this young may still be in the spool, or not accounted yet
+_TELLING: Final = 8  # readings that tell whether a register is an IEEE single
+_RECENT: Final = 4096  # readings: an hour at one a second
 _REACTIVE: Final = ("energy_reactive_import_total", "energy_reactive_import", "energy_reactive_total")
 
 
@@ -87,20 +96,28 @@ class Statements:
         plant = self.plant(site)
         if self.books is None:
             return Basis(plant=plant, period=period, records=await self.records(plant, period))
-        today = local_day(self.clock.now_ns(), plant.zone)
-        found = dated(plant, await self.books.entities(), period, today)
-        inventory = await self.store.inventory(site)
-        every = replace(found.plant, tree=replace(found.plant.tree, meters=found.meters, children=()))
-        records = await self._records(found.plant, period, resolve(every, inventory))
+        found = await self.dated(site, period)
+        records = await self._records(found.plant, period, await self.points(found), found.membership)
         start, end = period.bounds(plant.zone)
         nothing = count(start=start, end=end, since=None, now=end, interval_s=None, received=0, faults={})
         records |= await asyncio.to_thread(virtual_records, found, records, nothing)
         return Basis(plant=found.plant, period=period, records=records, membership=found.membership)
 
+    async def dated(self, site: str, period: Period) -> DatedPlant:
+        """The plant as it was in a period, and every meter that counted in it."""
+        plant = self.plant(site)
+        entities = entities_of(()) if self.books is None else await self.books.entities()
+        return dated(plant, entities, period, local_day(self.clock.now_ns(), plant.zone))
+
+    async def points(self, found: DatedPlant) -> tuple[MeterPoints, ...]:
+        """The points of all meters of a period."""
+        every = replace(found.plant, tree=replace(found.plant.tree, meters=found.meters, children=()))
+        return resolve(every, await self.store.inventory(found.plant.site))
+
     async def of_basis(self, basis: Basis, dates: ReportDates) -> Statement:
         """The statement of what was read already."""
         plant, period, records = basis.plant, basis.period, basis.records
-        reactive = [await self._reactive(plant, month, records) for month in period.months()]
+        reactive = [await self._reactive(plant, month, records, basis.membership) for month in period.months()]
         told = NOTHING if self.books is None else await self.books.told(plant.site, period)
         signed = None if self.books is None else await self.books.signed(plant.site, period)
         return await asyncio.to_thread(
@@ -108,12 +125,22 @@ class Statements:
             told=told, signed=signed, membership=basis.membership,
         )  # fmt: skip
 
+    async def usage(self, site: str, month: Period) -> Usage | None:
+        """What is billed of a month; None where nothing is known of what was bought."""
+        basis = await self.basis(site, month)
+        reactive = await self._reactive(basis.plant, month, basis.records, basis.membership)
+        parts = stretches(basis.plant, month, basis.membership, self.rules[site].terms)
+        by_month = {month.label: reactive.energy.value}
+        return await asyncio.to_thread(usage_of, basis.plant, month, basis.records, parts, by_month)
+
     async def records(self, plant: Plant, period: Period) -> Records:
         """What is accounted of every meter; quarters of an hour of all in a month, of the billed ones in a year."""
-        return await self._records(plant, period, await self.directory.points(plant))
+        return await self._records(plant, period, await self.directory.points(plant), UNDATED)
 
-    async def _records(self, plant: Plant, period: Period, found: Sequence[MeterPoints]) -> dict[Place, MeterRecord]:
-        billed = {place_of(meter) for meter in billed_meters(plant)}
+    async def _records(
+        self, plant: Plant, period: Period, found: Sequence[MeterPoints], membership: Membership
+    ) -> dict[Place, MeterRecord]:
+        billed = {place_of(span.meter) for span in billed_spans(plant, period, membership)}
         records: dict[Place, MeterRecord] = {}
         for points in found:
             place = place_of(points.meter)
@@ -126,15 +153,21 @@ class Statements:
         days: Sequence[Bucket] = ()
         parts: Sequence[Bucket] = ()
         since: int | None = None
+        running: tuple[Register, Decimal | None] | None = None
         if points.counter is not None:
             days = await self.store.read_rollup(points.counter, Grain.DAY, start, end)
             parts = await self.store.read_rollup(points.counter, Grain.QUARTER, start, end) if quarters else ()
             first = await self.store.read(points.counter, 0, _FAR, limit=1)
             since = first[0].at if first else None
+            now = self.clock.now_ns()
+            # two: a meter that was read a moment earlier than others may know one quarter more
+            if quarters and start <= now < end and sum(is_whole(part.interval) for part in parts) < 2:
+                running = await self._running(points, points.counter, start, now)
         return MeterRecord(
             points=points,
             days=tuple(days),
             quarters=tuple(parts),
+            running=running,
             count=count(
                 start=start,
                 end=end,
@@ -146,18 +179,33 @@ class Statements:
             ),
         )
 
-    async def _reactive(self, plant: Plant, month: Period, records: Records) -> Reactive:
-        """Reactive energy at the grid connection: last less first reading of the month, of every billed meter."""
+    async def _running(
+        self, points: MeterPoints, counter: SeriesKey, start: int, end: int
+    ) -> tuple[Register, Decimal | None] | None:
+        """The steps since `start` and the step of the register; None when there are none yet, or very many."""
+        readings = await self.store.read(counter, start, end, limit=_RECENT)
+        samples = samples_of([reading for reading in readings if not reading.suspect])
+        if len(samples) < 2 or len(readings) == _RECENT:
+            return None
+        register = register_of(points, samples)
+        if points.integrated:
+            return register, ZERO
+        step = step_of(register, samples[-1].value)
+        return register, None if step is None else max(step, float32_step(samples[-_TELLING:]))
+
+    async def _reactive(self, plant: Plant, month: Period, records: Records, membership: Membership) -> Reactive:
+        """Reactive energy at the grid connection: last less first reading of the month, or of a meter's days of it."""
         names: list[str] = []
         total: Decimal | None = ZERO
-        for meter in billed_meters(plant):
+        for span in billed_spans(plant, month, membership):
+            meter = span.meter
             info = records[place_of(meter)].points.info
             known = [] if info is None else [point.name for point in info.points]
             point = next((name for name in _REACTIVE if name in known), None)
             found = None
             if point is not None:
                 names.append(f"register:{plant.site}/{meter.device}/{point}/{month.label}")
-                found = await self._difference(SeriesKey(plant.site, meter.device, point), *month.bounds(plant.zone))
+                found = await self._difference(SeriesKey(plant.site, meter.device, point), *span.bounds(plant.zone))
             total = None if found is None or total is None else total + found
         reason = None if total is not None else "no_reactive_energy"
         named = Input(id=", ".join(names) or "unmetered:reactive", value=total, unit="kvarh", reason=reason)

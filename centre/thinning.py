@@ -27,7 +27,7 @@ def thinned(times: Sequence[int], values: Sequence[Value], rule: RegisterRule) -
     if len(times) < _FEW or _meters_change(times, rule):
         return None
     try:
-        if not _rises_slowly(times, cast("Sequence[float]", values), rule):
+        if not _rises_slowly(times, cast("Sequence[float]", values), _limit(rule, times[0])):
             return None
     except TypeError:  # a text, or a number no double holds
         return None
@@ -61,8 +61,9 @@ def outlined(climbs: Sequence[Climb], start: int, rule: RegisterRule, *, before:
     inside = climbs[place:]
     if before > 0 or _meters_change((inside[0].first, inside[-1].last), rule) or inside[0].first_value < 0:
         return None
-    if rule.limit is not None:
-        rate = float(rule.limit) * _TOLERANCE / HOUR_NS
+    limit = _limit(rule, inside[0].first)
+    if limit is not None:
+        rate = limit * _TOLERANCE / HOUR_NS
         rounding = float(inside[0].first_value) * _FLOAT32_STEP
         for climb in inside:
             if climb.rate > rate * _SURELY and climb.step > (rate * climb.pause + rounding) * _SURELY:
@@ -79,20 +80,23 @@ def outlined(climbs: Sequence[Climb], start: int, rule: RegisterRule, *, before:
 
 
 def _meters_change(times: Sequence[int], rule: RegisterRule) -> bool:
-    changes = [change for change in rule.replacements if change.at <= times[-1]]
-    return any(change.at > times[0] or change.factor != 1 for change in changes) or any(
-        times[0] < epoch <= times[-1] for epoch in rule.epochs
-    )
+    changes = (*(change.at for change in rule.replacements), *rule.epochs)
+    return any(times[0] < at <= times[-1] for at in changes)
 
 
-def _rises_slowly(times: Sequence[int], values: Sequence[float], rule: RegisterRule) -> bool:
+def _limit(rule: RegisterRule, at: int) -> float | None:
+    """The largest rate of the register that stands at `at`, in what it shows."""
+    return None if rule.limit is None else float(rule.limit / rule.factor_at(at))
+
+
+def _rises_slowly(times: Sequence[int], values: Sequence[float], limit: float | None) -> bool:
     """Whether no step goes down and none is larger than rule F1 accepts; False when that is not certain."""
     steps: list[float] = [*map(sub, values[1:], values)]
     if min(steps) < 0 or values[0] < 0:
         return False
-    if rule.limit is None:
+    if limit is None:
         return True
-    rate = float(rule.limit) * _TOLERANCE / HOUR_NS
+    rate = limit * _TOLERANCE / HOUR_NS
     rounding = float(values[0]) * _FLOAT32_STEP
     surely = (rate * min(map(sub, times[1:], times)) + rounding) * _SURELY
     if max(steps) <= surely:

@@ -25,6 +25,8 @@ class Rule(StrEnum):
 
     SUM = "sum"  # each part with its sign, in the step's unit
     PRODUCT = "product"  # the first part times all further ones, times `ratio`
+    QUOTIENT = "quotient"  # the first part over the second, in the step's unit
+    FRACTION = "fraction"  # its parts multiplied, over those of sign -1, times `ratio`; the step tells its unit
     INTERPOLATED = "interpolated"  # a register between two readings at a given time, times `ratio`
     ROOT_OF_SQUARES = "root_of_squares"
     READING = "reading"  # what a register said
@@ -37,12 +39,13 @@ class Rounding(StrEnum):
 
     EXACT = "exact"
     NINE = "9 places, half to even"
+    NINE_UP = "9 places, half up"
     SIX = "6 places, half up"
     CENT = "0.01, half up"
 
 
 class Part(NamedTuple):
-    """A step that another one is made of: added, deducted (sign -1), or shown beside and not counted (0)."""
+    """A step that another one is made of: added, deducted or divided by (sign -1), or beside and not counted (0)."""
 
     id: str
     sign: int = 1
@@ -156,6 +159,18 @@ def _product(step: Step, parts: _Parts) -> Fraction:
     return exactly(value, unit, step.into or step.unit) * Fraction(step.ratio)
 
 
+def _quotient(_step: Step, parts: _Parts) -> Fraction:
+    (_, above), (_, below) = parts
+    return _value(above) / _value(below)
+
+
+def _fraction(step: Step, parts: _Parts) -> Fraction:
+    value = Fraction(step.ratio)
+    for sign, below in parts:
+        value = value * _value(below) if sign > 0 else value / _value(below)
+    return value
+
+
 def _interpolated(step: Step, parts: _Parts) -> Fraction:
     """The earlier reading and the share of the difference up to the step's time, at nine places like intervals."""
     (_, old), (_, new) = parts
@@ -179,14 +194,19 @@ def _root(_step: Step, parts: _Parts) -> Fraction:
 _COMPUTED: Final = {
     Rule.SUM: _sum,
     Rule.PRODUCT: _product,
+    Rule.QUOTIENT: _quotient,
+    Rule.FRACTION: _fraction,
     Rule.INTERPOLATED: _interpolated,
     Rule.ROOT_OF_SQUARES: _root,
 }
 
 
+_PLACES: Final = {Rounding.SIX: 6, Rounding.NINE_UP: 9}
+
+
 def _rounded(value: Fraction, how: Rounding) -> Fraction:
     if how is Rounding.NINE:
         return Fraction(round(value * 10**9), 10**9)
-    if how is Rounding.SIX:
-        return Fraction(half_up(value, 6))
+    if how in _PLACES:
+        return Fraction(half_up(value, _PLACES[how]))
     return Fraction(half_up(value)) if how is Rounding.CENT else value

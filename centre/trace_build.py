@@ -1,7 +1,7 @@
 """Traces out of a statement: the steps of its figures, term by term, down to the intervals of each meter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
@@ -14,10 +14,13 @@ from centre.accounting.terms import RATIO, ZERO, Input, Term, Total
 from centre.accounting.zones import NS, local_day
 from centre.carriers import Carrier, Flow
 from centre.membership import UNDATED, Membership
+from centre.period import Period
 from centre.plant import Node, Plant
 from centre.records import MeterRecord, Records
-from centre.statement import NodeStatement, Statement
+from centre.statement import Statement
+from centre.statement_figures import NodeFigures
 from centre.statement_lines import meter_input
+from centre.statement_year import in_month
 from centre.trace import Part, Rounding, Rule, Step
 
 STOCK: Final = "purchased + stock at the beginning - stock at the end - sold"
@@ -34,6 +37,13 @@ class Builder:
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     meters: dict[str, MeterRecord] = field(default_factory=dict[str, MeterRecord])
     membership: Membership = UNDATED
+
+    def within(self, month: Period) -> "Builder":
+        """One that adds the steps of a month of the year."""
+        return replace(
+            self, made=replace(self.made, period=month), records=in_month(self.records, month, self.plant.zone),
+            membership=self.membership.within(month),
+        )  # fmt: skip
 
     def add(self, step: Step) -> Part:
         """Keep a step once; the part that stands for it."""
@@ -53,12 +63,12 @@ class Builder:
 
     # --- totals and terms
 
-    def total(self, id_: str, found: Total, node: NodeStatement) -> str:
+    def total(self, id_: str, found: Total, node: NodeFigures) -> str:
         """A total of a node with everything below it; the id of its step."""
         parts = [self._term(f"{id_}#{place}-{term.label}", term, node) for place, term in enumerate(found.terms, 1)]
         return self.sum(id_, "the sum of its lines", found, parts, rounding=Rounding.NINE).id
 
-    def _term(self, id_: str, found: Term, node: NodeStatement) -> Part:
+    def _term(self, id_: str, found: Term, node: NodeFigures) -> Part:
         if not found.choices:
             inputs = tuple(self.input(item, node) for item in found.inputs)
             words = "certified: counts nothing" if found.reason == CERTIFIED else found.reason or found.label
@@ -67,7 +77,10 @@ class Builder:
                 Step(id=id_, rule=Rule.GIVEN, words=words, value=found.value, unit=found.unit, parts=inputs,
                      reason=reason)
             )  # fmt: skip
-        amount = self._amount(id_, found, node)
+        return self.multiplied(id_, found, self._amount(id_, found, node))
+
+    def multiplied(self, id_: str, found: Term, amount: Part) -> Part:
+        """A term with factors: `amount` times each of them."""
         factors = [self._factor(choice) for choice in found.choices]
         carbon = any(choice.row is not None and choice.row.metric == _CARBON for choice in found.choices)
         words = "amount x " + " x ".join(part.id.removeprefix("factor:") for part in factors)
@@ -86,7 +99,7 @@ class Builder:
             )
         )
 
-    def _amount(self, id_: str, found: Term, node: NodeStatement) -> Part:
+    def _amount(self, id_: str, found: Term, node: NodeFigures) -> Part:
         """What the factors were multiplied with: the one input, or purchase + stock - stock - sold."""
         if len(found.inputs) == 1:
             return self.input(found.inputs[0], node)
@@ -133,7 +146,7 @@ class Builder:
 
     # --- quantities
 
-    def input(self, item: Input, node: NodeStatement) -> Part:
+    def input(self, item: Input, node: NodeFigures) -> Part:
         """The step of an input: a flow of the node, a sum or difference of such, or what the settings declare."""
         for line in node.lines:
             for flow, found in line.flows.items():
@@ -166,7 +179,7 @@ class Builder:
                  unit=item.unit, reason=item.reason)
         )  # fmt: skip
 
-    def _flow(self, node: NodeStatement, carrier: Carrier, flow: Flow, item: Input) -> Part:
+    def _flow(self, node: NodeFigures, carrier: Carrier, flow: Flow, item: Input) -> Part:
         parts = [self.meter(one) for one in self.counted(node.id, carrier) if one.points.meter.flow is flow]
         return self.sum(item.id, f"the meters of {node.id} that count {carrier} {flow}", item, parts)
 

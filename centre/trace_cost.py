@@ -6,14 +6,16 @@ from typing import Final
 
 from centre.accounting.bill import Bill, Line, LineKind
 from centre.accounting.bill import Part as BillPart
+from centre.accounting.exact import rounded
 from centre.accounting.metered import Amount
 from centre.accounting.terms import RATIO
 from centre.accounting.time_of_use import Piece, energy_by_band, pieces
 from centre.accounting.zones import local_day
+from centre.carriers import Carrier, Flow
 from centre.day import place_of
 from centre.period import Period
 from centre.records import Rules
-from centre.statement_cost import billed_meters, bought_quarters
+from centre.statement_cost import Stretch, bought_quarters, stretches
 from centre.trace import Part, Rounding, Rule, Step
 from centre.trace_build import Builder
 
@@ -61,29 +63,36 @@ class _Bands:
         tariff = rules.terms.tariff
         assert tariff is not None
         start, end = month.bounds(build.plant.zone)
-        self._quarters = bought_quarters(build.plant, month, build.records)
-        self._shares: dict[tuple[str, str], list[tuple[Amount, Decimal]]] = {}
+        self._parts = stretches(build.plant, month, build.membership, rules.terms)
+        self._quarters = bought_quarters(build.plant, self._parts, build.records)
+        self._shares: dict[tuple[str, str, str], list[tuple[Amount, Decimal]]] = {}
         for found, cut in _cut(self._quarters, pieces(tariff, build.plant.zone, start, end)):
+            since = self._part(found).start.isoformat() if len(self._parts) > 1 else ""
             for band in energy_by_band([found], cut):
                 if band.version and band.known_ns:
-                    self._shares.setdefault((band.version, band.band), []).append((found, band.amount))
+                    self._shares.setdefault((band.version, band.band, since), []).append((found, band.amount))
 
-    def energy(self, version: str, band: str) -> Part:
-        """The step of a band's energy."""
-        shares = self._shares.get((version, band), [])
+    def _part(self, found: Amount) -> Stretch:
+        """The days of the bill that a quarter lies in."""
+        day = local_day(found.start, self.build.plant.zone)
+        return next(part for part in self._parts if part.start <= day < part.end)
+
+    def energy(self, version: str, band: str, since: str) -> Part:
+        """The step of a band's energy, in a bill that is split by date that since a day."""
+        shares = self._shares.get((version, band, since), [])
         parts = tuple(self._share(found, amount, band) for found, amount in shares)
         value = sum((amount for _, amount in shares), Decimal(0))
-        id_ = f"band:{self.build.made.site}/{self._month.label}/{version}/{band}"
+        id_ = f"band:{self.build.made.site}/{self._month.label}/{version}/{band}{since and '@' + since}"
         words = f"bought in the hours of {band}"
         return self.build.add(Step(id=id_, rule=Rule.SUM, words=words, value=value, unit="kWh", parts=parts))
 
     def all(self, energy: Decimal) -> Part:
         """The energy of all bands, proved by the meters of the grid connection where every hour has a price."""
         build = self.build
-        meters = [build.meter(build.records[place_of(meter)]) for meter in billed_meters(build.plant)]
-        known = build.made.period == self._month and energy == sum(
-            (build.steps[part.id].value or Decimal(0) for part in meters), Decimal(0)
-        )
+        month = build if build.made.period == self._month else build.within(self._month)
+        counted = month.counted(build.plant.tree.id, Carrier.ELECTRICITY)
+        meters = [month.meter(record) for record in counted if record.points.meter.flow is Flow.IMPORT]
+        known = energy == sum((build.steps[part.id].value or Decimal(0) for part in meters), Decimal(0))
         return build.add(
             Step(
                 id=f"billed:{build.made.site}/{self._month.label}",
@@ -91,7 +100,7 @@ class _Bands:
                 words="the energy of all bands",
                 value=energy,
                 unit="kWh",
-                parts=tuple(self.energy(version, band) for version, band in self._shares),
+                parts=tuple(self.energy(*key) for key in self._shares),
                 proof=tuple(meters) if known else (),
             )
         )
@@ -109,7 +118,7 @@ class _Bands:
         """What all meters of the grid connection counted in a quarter."""
         build = self.build
         parts: list[Part] = []
-        for meter in billed_meters(build.plant):
+        for meter in self._part(found).meters:
             record = build.records[place_of(meter)]
             name = f"quarter:{build.series(record)}@{build.clock(found.start)}"
             parts.append(Part(name))
@@ -164,12 +173,13 @@ def _line(build: Builder, bill: str, line: Line, found: Bill, bands: _Bands) -> 
 
 def _priced(name: str, part: BillPart, line: Line, found: Bill, bands: _Bands) -> Part:
     build = bands.build
+    since = part.since and f"@{part.since}"
     if line.kind is LineKind.ENERGY:
-        quantity = bands.energy(part.version, part.key.rpartition(".")[2])
+        quantity = bands.energy(part.version, part.key.rpartition(".")[2], part.since)
     else:
         shown = bands.peak(found.basic.quantity) if found.basic is not None and found.basic.quantity else None
         quantity = build.add(
-            Step(id=f"quantity:{name}/{part.key}", rule=Rule.GIVEN, words="agreed, or the demand of the month",
+            Step(id=f"quantity:{name}/{part.key}{since}", rule=Rule.GIVEN, words="agreed, or the demand of the month",
                  value=part.quantity, unit=line.unit, parts=() if shown is None else (shown,))
         )  # fmt: skip
     price = build.add(
@@ -180,8 +190,11 @@ def _priced(name: str, part: BillPart, line: Line, found: Bill, bands: _Bands) -
     )  # fmt: skip
     return build.add(
         Step(
-            id=f"{name}/{part.key}@{part.version}", rule=Rule.PRODUCT, words="quantity x price", unit=found.currency,
-            value=_WIDE.multiply(part.quantity, part.price), parts=(quantity, price),
+            id=f"{name}/{part.key}@{part.version}{since}", rule=Rule.PRODUCT, unit=found.currency,
+            words="quantity x price" if part.share == 1 else f"quantity x price x {part.share} of the month",
+            value=_WIDE.multiply(part.quantity, part.price) if part.share == 1 else rounded(part.amount),
+            parts=(quantity, price), ratio=str(part.share),
+            rounding=Rounding.EXACT if part.share == 1 else Rounding.CENT,
         )
     )  # fmt: skip
 

@@ -10,21 +10,23 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 
-from centre.accounting.gap_filling import needs_profile
-from centre.accounting.intervals import QUARTER_NS, ZERO
+from centre.accounting.gap_filling import may_be_checked, needs_profile
+from centre.accounting.intervals import QUARTER_NS, ZERO, Interval
 from centre.accounting.registers import Flag, RegisterRule, Sample, deltas
 from centre.accounting.registers import Step as Advance
 from centre.accounting.zones import quarter_floor
+from centre.meter_changes import MeterChanges
 from centre.points import MeterPoints
-from centre.register_samples import epoch_of, samples_of
+from centre.register_samples import samples_of
 from centre.store.base import Bucket, Grain, Reading, SeriesKey, Store
-from metering.quantities import IDENTITY
 
 _BEFORE: Final = 32
 _AFTER: Final = 4
 _NEWER: Final = 1000  # readings that may wait to be accounted
 _FAR: Final = 2**63 - 1
 _MOST: Final = 3_000_000
+CHECKED: Final = "the register does not know it: what the check meter beside it counted"
+PAUSE_CHECKED: Final = "the part of a pause that lies in the period: as the check meter beside it counted"
 PAUSE: Final = "the part of a pause that lies in the period: it has the shape of the same weekdays before"
 _SHARE: Final = Decimal("1e-9")
 
@@ -81,8 +83,8 @@ async def stretches(store: Store, points: MeterPoints, days: Sequence[Bucket]) -
     counter = points.counter
     if not known or counter is None or points.integrated:
         return ()
-    known_points = replace(points, epochs=await epochs_of(store, points))
-    reader = _Reader(store, counter, known_points.rule, points.max_gap_ns)
+    known_points = replace(points, epochs=await MeterChanges(store).of(counter))
+    reader = _Reader(store, counter, known_points)
     bounds = [known[0].start, *(day.end for day in known)]
     edges = [await reader.edge(at, outer=place in {0, len(bounds) - 1}) for place, at in enumerate(bounds)]
     lead, tail = await reader.pause(bounds[0], first=True), await reader.pause(bounds[-1], first=False)
@@ -108,25 +110,13 @@ async def stretches(store: Store, points: MeterPoints, days: Sequence[Bucket]) -
     return tuple(found)
 
 
-async def epochs_of(store: Store, points: MeterPoints) -> tuple[int, ...]:
-    """When the meter was changed by its serial number, as the ledger finds it."""
-    counter = points.counter
-    assert counter is not None
-    found: list[int] = []
-    for last, first in await store.changes(counter._replace(point=IDENTITY)):
-        inside = await store.read(counter, last + 1, first + 1, limit=_MOST)
-        inside = inside or await store.read(counter, first + 1, _FAR, limit=1)
-        epoch = epoch_of(samples_of([*await store.before(counter, last + 1, 1), *inside]))
-        found += [epoch] if epoch is not None else []
-    return tuple(found)
-
-
 class _Reader:
-    def __init__(self, store: Store, series: SeriesKey, rule: RegisterRule, max_gap_ns: int) -> None:
+    def __init__(self, store: Store, series: SeriesKey, points: MeterPoints) -> None:
         self._store = store
         self._series = series
-        self._rule = rule
-        self._max_gap_ns = max_gap_ns
+        self._points = points
+        self._rule = points.rule
+        self._max_gap_ns = points.max_gap_ns
 
     async def edge(self, at: int, *, outer: bool) -> Edge | None:
         """The register at a midnight; None where it jumped or paused there, so that days have to be taken together.
@@ -135,18 +125,20 @@ class _Reader:
         """
         around = await self._around(at)
         samples = _believed(around)
-        for step in deltas(samples, self._rule).steps:
+        register = deltas(samples, self._rule)
+        for step in register.steps:
             if step.start <= at <= step.end:
                 old, new = (next(sample for sample in samples if sample.at == end) for end in (step.start, step.end))
-                scale = scale_at(self._rule, old.at)
+                scale = self._rule.factor_at(old.at)
                 plain = step.amount == (new.value - old.value) * scale
                 if plain and (outer or new.at - old.at <= self._max_gap_ns):
                     return Edge(at, old, new, scale)
                 return None
+        samples = [sample for sample in samples if sample.at not in register.suspects]
         if not outer or not samples:
             return None
         nearest = next((sample for sample in samples if sample.at >= at), samples[-1])
-        return Edge(nearest.at, nearest, nearest, scale_at(self._rule, nearest.at))
+        return Edge(nearest.at, nearest, nearest, self._rule.factor_at(nearest.at))
 
     async def accounted(self, first: Edge, last: Edge, amount: Decimal) -> Edge:
         """The end of a day that is still running: the store may hold readings already that are not accounted yet."""
@@ -165,17 +157,18 @@ class _Reader:
         around = await self._around(at)
         samples = {sample.at: sample for sample in _believed(around)}
         for step in deltas(list(samples.values()), self._rule).steps:
-            if step.start < at < step.end and needs_profile(step, self._max_gap_ns):
+            if step.start < at < step.end and may_be_filled(step, self._points):
                 old, new = samples[step.start], samples[step.end]
                 beside = new if first else old
                 inner = quarter_floor(old.at) if not first else quarter_floor(new.at - 1) + QUARTER_NS
-                edge = Edge(beside.at, beside, beside, scale_at(self._rule, beside.at))
+                edge = Edge(beside.at, beside, beside, self._rule.factor_at(beside.at))
                 reached = await self.edge(inner, outer=True)
                 if reached is None:
                     return None
                 quarters = await self._store.read_rollup(self._series, Grain.QUARTER, *sorted((at, inner)))
                 counted = sum((one.interval.amount or ZERO for one in quarters), ZERO)
-                return edge, Event(old, new, counted - abs(reached.value - edge.value), PAUSE)
+                what = PAUSE_CHECKED if any(substitute(one.interval) for one in quarters) else PAUSE
+                return edge, Event(old, new, counted - abs(reached.value - edge.value), what)
         return None
 
     async def _around(self, at: int) -> list[Reading]:
@@ -200,24 +193,40 @@ class _Reader:
             if step.end <= first.at or step.start >= last.at:
                 continue
             old, new = samples[step.start], samples[step.end]
-            scale = scale_at(self._rule, old.at)
+            scale = self._rule.factor_at(old.at)
             if step.amount == (new.value - old.value) * scale and scale == begun.scale:
                 continue
             runs.append((begun, Edge(old.at, old, old, begun.scale)))
-            events.append(Event(old, new, step.amount, what_happened(step, old, new, self._rule)))
-            begun = Edge(new.at, new, new, scale_at(self._rule, new.at))
+            beside = await self._substituted(step)
+            what = CHECKED if beside else what_happened(step, old, new, self._rule)
+            events.append(Event(old, new, beside or step.amount, what))
+            begun = Edge(new.at, new, new, self._rule.factor_at(new.at))
         runs.append((begun, last))
         return Stretch(begin=first, end=last, runs=tuple(runs), events=tuple(events))
+
+    async def _substituted(self, step: Advance) -> Decimal:
+        """What stands in for a step of which the register knows nothing."""
+        if step.amount is not None or not may_be_filled(step, self._points):
+            return ZERO
+        first = step.start + -step.start % QUARTER_NS
+        quarters = await self._store.read_rollup(self._series, Grain.QUARTER, first, quarter_floor(step.end))
+        return sum((substitute(one.interval) for one in quarters), ZERO)
+
+
+def may_be_filled(step: Advance, points: MeterPoints) -> bool:
+    """Whether the ledger may have given the step another shape than a straight line, or an amount."""
+    gap = points.max_gap_ns
+    with_check = points.meter.check is not None and may_be_checked(step, gap)
+    return with_check or (step.end - step.start > gap and needs_profile(step, gap))
+
+
+def substitute(found: Interval) -> Decimal:
+    """What of an interval a check meter counted."""
+    return dict(found.marked).get(Flag.SUBSTITUTED, ZERO)
 
 
 def _believed(readings: Sequence[Reading]) -> list[Sample]:
     return samples_of([reading for reading in readings if not reading.suspect])
-
-
-def scale_at(rule: RegisterRule, at: int) -> Decimal:
-    """The factor of the meter that stands at `at`."""
-    passed = [change for change in rule.replacements if change.at <= at]
-    return max(passed, key=lambda change: change.at).factor if passed else Decimal(1)
 
 
 def what_happened(step: Advance, old: Sample, new: Sample, rule: RegisterRule) -> str:
@@ -228,4 +237,4 @@ def what_happened(step: Advance, old: Sample, new: Sample, rule: RegisterRule) -
         return "the register jumped: what was counted between is not known and not in the sum"
     if step.flag is Flag.ESTIMATED:
         return "the register was reset: what it shows since it began at 0"
-    return f"the register rolled over at {rule.modulus}"
+    return f"the register rolled over at {rule.modulus_at(old.at)}"

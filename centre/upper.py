@@ -102,7 +102,7 @@ class UpperFigures:
                     made=_ten_thousand(value_added(entries, member.site, plant.tree, [month])),
                 )
             )
-        return await asyncio.to_thread(statistics, uses, smallest=self.levels.smallest_group)
+        return await asyncio.to_thread(statistics, uses, self.levels.disclosure)
 
     def _level(self, connection: sqlite3.Connection, key: str, month: Month) -> LevelView:
         entities = entity_rows.load(connection).entities
@@ -139,10 +139,12 @@ class UpperFigures:
 
     def _firm(self, connection: sqlite3.Connection, plant: Plant, spans: Spans, month: Month) -> Firm:
         flows: dict[tuple[Carrier, Flow], Input] = {}
+        start, _ = month_bounds(month, plant.zone, plant.metering_day)
         for carrier, flow in received.flows_of(connection, plant.site, plant.tree.id):
             if carrier in set(Carrier) and flow in set(Flow):
                 series = Series(plant.site, plant.tree.id, carrier, flow)
-                flows[Carrier(carrier), Flow(flow)] = _amount(connection, series, plant, month, spans)
+                if not received.not_metered(connection, series, Grain.MONTH.value, start):
+                    flows[Carrier(carrier), Flow(flow)] = _amount(connection, series, plant, month, spans)
         last = first_day(month.plus(1), plant.metering_day) - timedelta(days=1)
         return Firm(
             site=plant.site,

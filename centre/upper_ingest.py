@@ -11,10 +11,11 @@ from centre.aside import Aside
 from centre.books import received
 from centre.books.file import Books
 from centre.books.received import CentreKey
+from centre.reconnecting import reconnecting
 from centre.store.base import StoreError
 from metering.intervals import IntervalParcel, IntervalsError, open_intervals
 from metering.topics import ALL_INTERVALS, Topics, encode_committed, parse_topic
-from wattline.broker import Broker, BrokerError, BrokerLost, Connection, Message, PublishRefused
+from wattline.broker import Broker, BrokerLost, Connection, Message, PublishRefused
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
@@ -53,22 +54,13 @@ class UpperIngest:
 
     async def run(self) -> None:
         """Serve until cancelled; come back after every loss."""
-        aside = Aside(self.dead_letters, self.clock, self.log)
-        backoff, told = _FIRST_BACKOFF_S, ""
-        while True:
-            lost: list[str] = []
-            try:
-                async with self.broker.connect() as connection:
-                    backoff, told = _FIRST_BACKOFF_S, ""
-                    await self._serve(connection, aside)
-            except* BrokerError as errors:
-                lost += [str(err) for err in errors.exceptions]
+        await reconnecting(self.broker, self.clock, self.log, "levels.lost", self._connected)
+
+    async def _connected(self, connection: Connection) -> None:
+        try:
+            await self._serve(connection, Aside(self.dead_letters, self.clock, self.log))
+        finally:
             self.connected = False
-            if "; ".join(lost) != told:
-                told = "; ".join(lost)
-                self.log.warning("levels.lost", error=told)
-            await self.clock.sleep_until(self.clock.now_ns() + int(backoff * NS))
-            backoff = min(backoff * 2, _MAX_BACKOFF_S)
 
     async def _serve(self, connection: Connection, aside: Aside) -> None:
         await connection.subscribe(ALL_INTERVALS)

@@ -5,7 +5,7 @@ where that other took it in, so it is deducted once. Energy a firm made itself w
 own sun and wind were never bought: both are told beside, and never added.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -14,13 +14,14 @@ from typing import Final
 from centre.accounting.coal_equivalent import EnergyLine, comprehensive_energy
 from centre.accounting.emissions import Activity, Purchases, Source, scope1, scope2
 from centre.accounting.factor_choice import FactorBook
-from centre.accounting.terms import Input, Term, Total, total
+from centre.accounting.terms import ZERO, Input, Term, Total, total
 from centre.accounting.transfers import ParkTotal, Transfer, park_total
 from centre.carriers import CARRIERS, Carrier, Flow
 from centre.statement_lines import declared
 
 NOT_RECEIVED: Final = "not_received"
 MORE_THAN_TAKEN: Final = "more_passed_on_than_the_taker_took_in"
+MORE_THAN_GIVEN: Final = "more_passed_on_than_the_giver_gave_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,8 @@ class Rollup:
 def rollup(firms: Sequence[Firm], passed: Sequence[PassedOn]) -> Rollup:
     """The figures of all of `firms` together; a transfer counts only between two of them."""
     by_site = {firm.site: firm for firm in firms}
-    inside = [_checked(one, by_site[one.taker]) for one in passed if one.giver in by_site and one.taker in by_site]
+    within = [one for one in passed if one.giver in by_site and one.taker in by_site]
+    inside = [_checked(one, within, by_site) for one in within]
     figures = tuple(firm_figures(firm) for firm in firms)
     energy = [one for one in inside if not by_site[one.giver].sells(one.carrier)]
     calorific: list[Term] = []
@@ -160,12 +162,25 @@ def _line(firm: Firm, carrier: Carrier) -> EnergyLine:
     )
 
 
-def _checked(one: PassedOn, taker: Firm) -> PassedOn:
-    """A transfer that the taker's own meters do not contain would be deducted from what was never added."""
-    taken = taker.taken(one.carrier)
-    if one.amount.value is None or taken.value is None or one.amount.value <= taken.value:
-        return one
-    return replace(one, amount=replace(one.amount, value=None, reason=MORE_THAN_TAKEN))
+def _checked(one: PassedOn, passed: Sequence[PassedOn], by_site: Mapping[str, Firm]) -> PassedOn:
+    """Transfers that the meters of the taker do not contain would be deducted from what was never added.
+
+    Those that the metered export of the giver does not contain would not be deducted at all.
+    """
+    giver, taker = by_site[one.giver], by_site[one.taker]
+    whole = [other for other in passed if other.carrier is one.carrier]
+    into = _sum(other.amount for other in whole if other.taker == one.taker)
+    out = _sum(other.amount for other in whole if other.giver == one.giver)
+    taken, given = taker.taken(one.carrier).value, giver.taken(one.carrier, Flow.EXPORT).value
+    if taken is not None and into > taken:
+        return replace(one, amount=replace(one.amount, value=None, reason=MORE_THAN_TAKEN))
+    if (one.carrier, Flow.EXPORT) in giver.flows and given is not None and out > given:
+        return replace(one, amount=replace(one.amount, value=None, reason=MORE_THAN_GIVEN))
+    return one
+
+
+def _sum(amounts: Iterable[Input]) -> Decimal:
+    return sum((one.value for one in amounts if one.value is not None), ZERO)
 
 
 def _carrier(carrier: Carrier, firms: Sequence[Firm], passed: Sequence[PassedOn]) -> CarrierTotals:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -10,15 +11,19 @@ from pydantic import AfterValidator, Field
 
 from centre.accounting.factor_choice import FactorPolicy
 from centre.accounting.factor_policies import NamedPolicy
-from centre.accounting.file_types import Strict
+from centre.accounting.file_types import Exact, Strict
 from centre.carriers import Carrier, Flow
 from centre.entities import Entities
+from centre.forwarding_raw_rule import RawRule
 from centre.plant import Node, Plant
 from centre.store.base import Grain
+from centre.upper_statistics import Disclosure
 from metering.lineprotocol import check_name
 from wattline.broker_settings import BrokerSettings
+from wattline.clock import NS
 from wattline.errors import ConfigError
 from wattline.strict_yaml import Document
+from wattline.units import Duration
 
 _ENERGY: Final = "comprehensive-energy"
 _CARBON: Final = "monthly-statement"
@@ -41,12 +46,28 @@ def _meter(text: str) -> str:
     return f"{check_name(site)}/{check_name(node)}"
 
 
+class RawSettings(Strict):
+    """Raw readings are given to the centre above when it asks: of which meters (default: all), and how much."""
+
+    devices: tuple[Name, ...] | None = None
+    longest: Duration = Decimal(31 * 86_400)
+    most: Annotated[int, Field(ge=1)] = 1_000_000
+    per_minute: Annotated[int, Field(ge=1)] = 60_000
+
+    def rule(self) -> RawRule:
+        """As it is asked for each request."""
+        return RawRule(
+            devices=self.devices, longest_ns=int(self.longest * NS), most=self.most, per_minute=self.per_minute
+        )
+
+
 class UpperSettings(Strict):
     """Where closed intervals are forwarded to; `name` is this centre's own on the topics of its sites."""
 
     name: Name
     broker: BrokerSettings
     grains: Annotated[tuple[Grain, ...], Field(min_length=1)] = (Grain.HOUR, Grain.DAY, Grain.MONTH)
+    raw: RawSettings | None = None
 
 
 class _Member(Strict):
@@ -64,12 +85,20 @@ class _Transfer(Strict):
     flow: Flow
 
 
+class DominanceSettings(Strict):
+    """Statistics leave out a group whose `firms` largest members make `percent` of it or more."""
+
+    firms: Annotated[int, Field(ge=1, le=2)] = 2
+    percent: Annotated[Exact, Field(gt=0, lt=100)] = Decimal(85)
+
+
 class LevelsSettings(Strict):
     """The sites whose centres forward to this one, and what they pass to each other."""
 
     members: Annotated[tuple[_Member, ...], Field(min_length=1)]
     transfers: tuple[_Transfer, ...] = ()
     smallest_group: Annotated[int, Field(ge=3)] = 5
+    dominance: DominanceSettings = DominanceSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +119,7 @@ class Levels:
 
     members: Mapping[str, Plant]
     transfers: tuple[TransferMeter, ...]
-    smallest_group: int
+    disclosure: Disclosure
     energy: FactorPolicy
     carbon: FactorPolicy
 
@@ -134,6 +163,9 @@ def levels_of(
             mistakes.append(document.error((*at, "taker"), "is the giver itself"))
         if site not in {transfer.giver, transfer.taker}:
             mistakes.append(document.error((*at, "meter"), "belongs to neither giver nor taker"))
+        what = (transfer.meter, transfer.carrier, transfer.flow)
+        if any(what == (other.meter, other.carrier, other.flow) for other in found.transfers[:place]):
+            mistakes.append(document.error((*at, "meter"), "counts another transfer already"))
         transfers.append(
             TransferMeter(
                 giver=transfer.giver,
@@ -149,7 +181,9 @@ def levels_of(
     return Levels(
         members=members,
         transfers=tuple(transfers),
-        smallest_group=found.smallest_group,
+        disclosure=Disclosure(
+            smallest=found.smallest_group, largest=found.dominance.firms, percent=found.dominance.percent
+        ),
         energy=policies[_ENERGY].policy,
         carbon=policies[_CARBON].policy,
     )

@@ -51,14 +51,23 @@ def _correction(entry: CorrectionView, zone: ZoneInfo, words: Words) -> Correcti
         at=moment(entry.at_ns, zone),
         changed=tuple(
             (_name(told["name"], words), _amount(told["before"], told["unit"]), _amount(told["after"], told["unit"]))
-            for told in entry.headline
+            for told in (*entry.headline, *entry.outlets, *entry.machines)
         ),
         meters=tuple(f"{told['device']}: {words('books.cause.' + told['cause'])}" for told in entry.meters),
     )
 
 
 def _name(name: str, words: Words) -> str:
+    if "/" in name:
+        return _of_ledger(name, words)
     return words.get(f"books.{name}", words.get(f"carrier.{name}", name))
+
+
+def _of_ledger(name: str, words: Words) -> str:
+    """An outlet and pollutant, or a machine and day, and what is told of it."""
+    place, detail, told = name.rsplit("/", 2)
+    parts = (place, words.get(f"books.pollutant.{detail}", detail), words.get(f"books.ledger.{told}", told))
+    return words("list.comma").join(parts)
 
 
 def _amount(value: str | None, unit: str) -> str:

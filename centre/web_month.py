@@ -1,18 +1,20 @@
 """A month of a plant as people read it: figures with the way to their trace, carriers, bill, balances. Pure."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from centre.accounting.balance import Balance
 from centre.accounting.bill import Bill, Line, LineKind
 from centre.accounting.registers import Flag
+from centre.accounting.running_balance import RunningBalance
 from centre.accounting.terms import Total
 from centre.carriers import Carrier
 from centre.period import Period
 from centre.statement import NodeStatement, Statement
 from centre.statement_lines import CarrierLine
-from centre.web_format import ABSENT, NOTHING, Shown, digits, percent, plain, scale, show
+from centre.web_format import ABSENT, NOTHING, Shown, digits, local, percent, plain, scale, show
 from centre.web_i18n import Words
 
 
@@ -53,7 +55,7 @@ class BillRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceRow:
-    """`verdict`: within, loss, fault, or none with a note why."""
+    """`verdict`: within, loss, fault, or none with a note why; the note of a provisional one says of what."""
 
     node: str
     carrier: str
@@ -114,7 +116,9 @@ def month_view(made: Statement, words: Words) -> MonthView:
         bill_unverified=unverified,
         cost=cost,
         balances=tuple(
-            _balance(node, carrier, found, words) for node in made.nodes for carrier, found in node.balances.items()
+            _balance(node, carrier, found, ZoneInfo(made.zone), words)
+            for node in made.nodes
+            for carrier, found in node.balances.items()
         ),
     )
 
@@ -204,7 +208,24 @@ def _bill_row(line: Line, bill: Bill, words: Words) -> BillRow:
     )
 
 
-def _balance(node: NodeStatement, carrier: Carrier, found: Balance, words: Words) -> BalanceRow:
+def _running(row: BalanceRow, found: RunningBalance, unit: str, zone: ZoneInfo, words: Words) -> BalanceRow:
+    """The row of a balance that waits for a whole quarter, with what is known meanwhile."""
+    start, end = (f"{local(at, zone):%H:%M:%S}" for at in (found.start, found.end))
+    parts = [words("books.running", start=start, end=end)]
+    if found.available is not None and found.unmetered is not None and found.band is not None:
+        named, divisor = scale(found.available, unit)
+        amounts = [
+            str(Shown(digits(value / divisor), named)) for value in (found.unmetered, found.available, *found.band)
+        ]
+        parts.append(words("books.running_band", **dict(zip(("loss", "supply", "low", "high"), amounts, strict=True))))
+    if found.reason is not None:
+        parts.append(reason(found.reason, words))
+    verdict = found.verdict or "none"
+    unmetered = replace(row.unmetered, note=" · ".join(parts))
+    return replace(row, unmetered=unmetered, verdict=verdict, word=words(f"books.verdict.{verdict}"))
+
+
+def _balance(node: NodeStatement, carrier: Carrier, found: Balance, zone: ZoneInfo, words: Words) -> BalanceRow:
     line = node.line(carrier)
     unit = "" if line is None else line.unit
     shown = show(found.unmetered, unit)
@@ -212,7 +233,7 @@ def _balance(node: NodeStatement, carrier: Carrier, found: Balance, words: Words
         spread = digits(found.uncertainty / scale(found.unmetered, unit)[1])
         shown = Shown(f"{shown.number} ± {spread}", shown.unit)
     verdict = "none" if found.verdict is None else found.verdict.value
-    return BalanceRow(
+    row = BalanceRow(
         node=words.named(node.name),
         carrier=words(f"carrier.{carrier}"),
         available=str(show(found.available, unit)),
@@ -225,3 +246,5 @@ def _balance(node: NodeStatement, carrier: Carrier, found: Balance, words: Words
         word=words(f"books.verdict.{verdict}"),
         covered=percent(found.covered),
     )  # fmt: skip
+    running = node.running.get(carrier)
+    return row if running is None else _running(row, running, unit, zone, words)

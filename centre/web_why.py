@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from centre.trace import Rule, Step, Trace, check
+from centre.trace import Part, Rule, Step, Trace, check
 from centre.web_format import ABSENT, plain
 from centre.web_i18n import Words
 
@@ -15,7 +15,7 @@ _MOST: Final = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
-    """`sign`: counted as it is (""), deducted, or shown beside. `again`: its parts stand further up already."""
+    """`sign`: counted as it is (""), deducted, divided by, or shown beside. `again`: its parts stand further up."""
 
     id: str
     kind: str
@@ -58,7 +58,7 @@ def why_view(trace: Trace, prices_confirmed: bool | None, words: Words) -> WhyVi
     """The trace in the reader's language; `prices_confirmed`: whether the tariff was compared with its source."""
     factors = [step for step in trace.steps.values() if step.rule is Rule.FACTOR and step.value is not None]
     return WhyView(
-        root=_Tree(trace, words).view(trace.root, 1, 0),
+        root=_Tree(trace, words).view(trace.root, "", 0),
         factors=tuple(_factor(step, prices_confirmed) for step in factors),
         mistakes=tuple(
             (mistake.id, words("why.mistake", says=mistake.says, computed=mistake.computed)) for mistake in check(trace)
@@ -89,7 +89,7 @@ class _Tree:
         self._words = words
         self._seen: set[str] = set()
 
-    def view(self, id_: str, sign: int, depth: int) -> StepView:
+    def view(self, id_: str, sign: str, depth: int) -> StepView:
         step = self._trace.steps[id_]
         again = id_ in self._seen
         self._seen.add(id_)
@@ -103,13 +103,17 @@ class _Tree:
             unit=step.unit,
             words=self._told(step),
             notes=tuple(self._notes(step)),
-            sign={1: "", -1: "\u2212", 0: self._words("why.beside")}[sign],
+            sign=sign,
             open=depth < _OPEN_TO,
             again=again and bool(step.parts or step.proof),
             unverified=step.factor is not None and not step.factor.confirmed,
-            parts=tuple(self.view(part.id, part.sign, depth + 1) for part in shown) if room else (),
+            parts=tuple(self.view(part.id, self._sign(step, part), depth + 1) for part in shown) if room else (),
             hidden=len(below) - (len(shown) if room else 0),
         )
+
+    def _sign(self, above: Step, part: Part) -> str:
+        below = "\u00f7" if above.rule is Rule.FRACTION else "\u2212"
+        return {1: "", -1: below, 0: self._words("why.beside")}[part.sign]
 
     def _kind(self, step: Step) -> str:
         kind = step.id.partition(":")[0]

@@ -1,27 +1,44 @@
 """Why a number: builds the trace of a figure of a statement, with the register readings it rests on."""
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 from centre.accounting.factor_choice import ReportDates
 from centre.accounting.management_file import Management
+from centre.accounting.terms import Total
 from centre.carriers import Carrier
 from centre.errors import FigureError
 from centre.period import Period
 from centre.statement import NodeStatement
 from centre.statement_balance import accuracy_of, balance_parts, whole_intervals
+from centre.statement_figures import NodeFigures, bought
 from centre.statement_lines import is_export
 from centre.statements import Statements
 from centre.trace import Part, Rounding, Rule, Step, Trace, check
 from centre.trace_build import Builder
 from centre.trace_cost import cost
+from centre.trace_emitted import EMITTED, emitted
+from centre.trace_product import product
 from centre.trace_proof import with_registers
 
 FIGURES: Final = ("quantity/CARRIER", "tce/calorific", "tce/equal_value", "scope1", "scope2/location", "scope2/market",
-                  "water/fresh", "balance/CARRIER", "cost")  # fmt: skip
+                  "water/fresh", "balance/CARRIER", "cost", "footprint/PRODUCT",
+                  "footprint/PRODUCT/batch/BATCH", "emitted/OUTLET/POLLUTANT",
+                  "emitted/OUTLET/POLLUTANT/DAY-OR-HOUR")  # fmt: skip
 
+MONTHS: Final = "the sum of its months"
+
+FOOTPRINT: Final = "footprint/"
 _AGAIN: Final = 3
+_TOTALS: Final[Mapping[str, Callable[[NodeFigures], Total]]] = {
+    "tce/calorific": lambda node: node.energy.calorific,
+    "tce/equal_value": lambda node: node.energy.equal_value,
+    "scope1": lambda node: node.scope1,
+    "scope2/location": lambda node: node.scope2.location,
+    "scope2/market": lambda node: node.scope2.market,
+}
 
 
 async def why(
@@ -54,8 +71,21 @@ async def built(
     basis = await statements.basis(site, period)
     made = await statements.of_basis(basis, dates or await statements.dates_of(site, period))
     build = Builder(plant=basis.plant, made=made, records=basis.records, membership=basis.membership)
-    named, _, rest = figure.rpartition(":")
-    return build, _figure(build, named or basis.plant.tree.id, rest, statements)
+    node, rest = named(figure, basis.plant.tree.id)
+    if rest.startswith(FOOTPRINT):
+        return build, await product(build, statements, basis, node, rest.removeprefix(FOOTPRINT))
+    if rest.startswith(EMITTED):
+        return build, await emitted(build, statements, basis, rest.removeprefix(EMITTED))
+    return build, _figure(build, node, rest, statements)
+
+
+def named(figure: str, root: str) -> tuple[str, str]:
+    """(node, figure) of `NODE:FIGURE`, or of a figure of the plant; the name of a product may hold anything."""
+    node, colon, made = figure.partition(f":{FOOTPRINT}")
+    if colon:
+        return node, FOOTPRINT + made
+    node, _, rest = ("", "", figure) if figure.startswith(FOOTPRINT) else figure.rpartition(":")
+    return node or root, rest
 
 
 def _figure(build: Builder, node_id: str, figure: str, statements: Statements) -> str:
@@ -63,34 +93,53 @@ def _figure(build: Builder, node_id: str, figure: str, statements: Statements) -
     node = made.node(node_id)
     kind, _, detail = figure.partition("/")
     if node is not None:
-        totals = {
-            "tce/calorific": node.energy.calorific,
-            "tce/equal_value": node.energy.equal_value,
-            "scope1": node.scope1,
-            "scope2/location": node.scope2.location,
-            "scope2/market": node.scope2.market,
-        }
-        if figure in totals:
-            return build.total(f"{made.site}/{node.id}/{figure}/{made.period.label}", totals[figure], node)
+        if figure in _TOTALS:
+            return _total(build, node, figure, node.months)
         if figure == "water/fresh":
-            return build.input(node.water.fresh, node).id
+            return _fresh(build, node)
         if figure == "cost" and node is made.nodes[0]:
             return cost(build, statements.rules[made.site])
         if kind == "quantity" and detail in set(Carrier) and node.line(Carrier(detail)) is not None:
-            return _quantity(build, node, Carrier(detail))
+            return _quantity(build, node, Carrier(detail), node.months)
         if kind == "balance" and detail in set(Carrier) and Carrier(detail) in node.balances:
-            return _balance(build, node, Carrier(detail), statements.rules[made.site].management)
+            return _balance(build, node, Carrier(detail), statements.rules[made.site].management(made.period.last))
     near = ", ".join(FIGURES)
     message = f"{figure[:64]!r} is no figure of the node {node_id[:64]!r}; figures are {near}, of a node NODE:FIGURE"
     raise FigureError("unknown_figure", message, 404)
 
 
-def _quantity(build: Builder, node: NodeStatement, carrier: Carrier) -> str:
+def _total(build: Builder, node: NodeFigures, figure: str, months: Sequence[NodeFigures]) -> str:
+    """A total with its lines; that of a year with those of its months."""
+    name = f"{build.made.site}/{node.id}/{figure}/{build.made.period.label}"
+    found = _TOTALS[figure](node)
+    if not months:
+        return build.total(name, found, node)
+    parts = [Part(_total(build.within(month.period), month, figure, ())) for month in months]
+    return build.sum(name, MONTHS, found, parts).id
+
+
+def _fresh(build: Builder, node: NodeStatement) -> str:
+    found = [(month, line) for month in node.months for line in [month.line(Carrier.FRESH_WATER)] if line is not None]
+    if not found:
+        return build.input(node.water.fresh, node).id
+    parts = [build.within(month.period).input(bought(line, line.unit), month) for month, line in found]
+    name = f"{build.made.site}/{node.id}/water/fresh/{build.made.period.label}"
+    return build.sum(name, MONTHS, node.water.fresh, parts).id
+
+
+def _quantity(build: Builder, node: NodeFigures, carrier: Carrier, months: Sequence[NodeFigures]) -> str:
     line = node.line(carrier)
     assert line is not None
+    name = f"{build.made.site}/{node.id}/quantity/{carrier}/{build.made.period.label}"
+    if months:
+        each = [
+            Part(_quantity(build.within(month.period), month, carrier, ()))
+            for month in months
+            if month.line(carrier) is not None
+        ]
+        return build.sum(name, MONTHS, line.net, each).id
     found = build.counted(node.id, carrier)
     parts = [build.meter(record)._replace(sign=-1 if is_export(record) else 1) for record in found]
-    name = f"{build.made.site}/{node.id}/quantity/{carrier}/{build.made.period.label}"
     return build.sum(name, "import + generation - export", line.net, parts, rounding=Rounding.NINE).id
 
 

@@ -37,6 +37,11 @@ _SIGN: Final[Mapping[Role, int]] = {
 }
 
 
+def sign_of(role: Role) -> int:
+    """Whether a meter adds to what is unmetered or takes from it."""
+    return _SIGN[role]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceMeter:
     """A meter with its accuracy class in percent (0.5, 1, 2) and its intervals."""
@@ -125,7 +130,7 @@ def _term(meter: BalanceMeter, intervals: Iterable[Metered]) -> BalanceTerm:
 
 
 def _judged(terms: tuple[BalanceTerm, ...], *, common: int, expected: int, limit_percent: Decimal) -> Balance:
-    unmetered = sum((_SIGN[term.role] * term.amount for term in terms), Decimal(0))
+    unmetered = sum((sign_of(term.role) * term.amount for term in terms), Decimal(0))
     available = sum((t.amount for t in terms if t.role in {Role.SUPPLY, Role.GENERATION}), Decimal(0))
     uncertainty = root(sum((Fraction(term.uncertainty) ** 2 for term in terms), Fraction(0)), _PLACES)
     share = Fraction(unmetered) / Fraction(available) * 100 if available else None

@@ -24,8 +24,23 @@ class LineKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Whole days of a bill with the same meters and contract; `demand` is the highest of them."""
+
+    start: int
+    end: int
+    meters: tuple[str, ...] = ()
+    contract: Contract | None = None
+    demand: Demand | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What is billed in [start, end): 15-min energies in kWh, the highest demand, reactive energy, agreed terms."""
+    """What is billed in [start, end): 15-min energies in kWh, the highest demand, reactive energy, agreed terms.
+
+    `sections`, where a meter or the contract changed: they follow each other and fill the bill. Their contracts stand
+    in place of `contract` and `demand`.
+    """
 
     zone: tzinfo
     start: int
@@ -35,17 +50,24 @@ class Usage:
     demand: Demand | None = None
     reactive_kvarh: Decimal | None = None
     surcharges: Sequence[Surcharge] = ()
+    sections: Sequence[Section] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One band's (or price's) share of a line; its amount is exact, in lowest terms, and rounded nowhere."""
+    """One band's (or price's) share of a line; its amount is exact, in lowest terms, and rounded nowhere.
+
+    `since`: the first day of its section (2026-11-15) in a bill of several. `share`: of the month, by days, that a
+    basic charge is for; the amount of such a share is rounded like a line of its own.
+    """
 
     key: str
     version: str
     quantity: Decimal
     price: Decimal
     amount: Fraction
+    since: str = ""
+    share: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +92,8 @@ class Line:
 class Bill:
     """The lines and their sum; `total` is None while a line has no amount. `versions` are those of the tariff.
 
-    Amounts cover `energy_kwh`; `missing_ns` of the period have no energy, or no tariff, and are in no line.
+    Amounts cover `energy_kwh`; `missing_ns` of the period have no energy, or no tariff, and are in no line. `sections`
+    where it is split by date; `basic` is None where that is by contract, and the parts of the line say how.
     """
 
     tariff: str
@@ -87,3 +110,4 @@ class Bill:
     confirmed: bool
     basic: BasicCharge | None
     adjustment: Adjustment | None
+    sections: tuple[Section, ...] = ()

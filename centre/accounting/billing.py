@@ -2,6 +2,9 @@
 
 Each item is summed up exactly and rounded once, half up to 0.01 (rule F7). Basic charge and power-factor standard are
 those of the version of the first day. Surcharges stay outside the base of the adjustment.
+
+A bill whose meter or contract changed is split by date: each part of a line says since when it counts. An energy item
+is still rounded once; the basic charge of each contract is by its days, and rounded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from centre.accounting.basic_charge import BasicCharge, basic_charge
 from centre.accounting.bill import Bill, Line, LineKind, Part, Usage
+from centre.accounting.billing_basic import basic_charges, basic_line
 from centre.accounting.exact import rounded
 from centre.accounting.power_factor import Adjustment, PowerFactorTable, adjustment
 from centre.accounting.surcharge import Surcharge
@@ -18,7 +21,6 @@ from centre.accounting.tariff import Tariff, TariffVersion
 from centre.accounting.time_of_use import BandEnergy, energy_by_band, pieces
 from centre.accounting.zones import local_day
 
-BASIC: Final = "basic_charge"
 POWER_FACTOR: Final = "power_factor_adjustment"
 NO_INTERVALS: Final = "no_intervals"
 NO_TARIFF: Final = "no_tariff"
@@ -26,22 +28,23 @@ NO_REACTIVE: Final = "no_reactive_energy"
 NO_TABLE: Final = "no_power_factor_table"
 NO_BASE: Final = "base_not_known"
 
-_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
-    BASIC: {"en": "Basic charge", "zh": "基本电费"},
-    POWER_FACTOR: {"en": "Power-factor adjustment", "zh": "力调电费"},
-}
+_DatedBand = tuple[str, BandEnergy]  # the first day of its section; empty in a bill of one
+
+_NAME: Final[Mapping[str, str]] = {"en": "Power-factor adjustment", "zh": "力调电费"}
 
 
 def bill(usage: Usage, tariff: Tariff, tables: Mapping[Decimal, PowerFactorTable]) -> Bill:
     """The bill of `usage` under `tariff`; the same usage under another tariff is a what-if."""
-    bands = energy_by_band(usage.intervals, pieces(tariff, usage.zone, usage.start, usage.end))
+    dated = _bands(usage, tariff)
+    bands = [band for _, band in dated]
     versions = {found.id: found for found in tariff.versions}
     priced = [found for found in bands if found.version]
-    lines = _energy_lines(priced, versions, known=any(found.known_ns for found in priced))
+    known = any(found.known_ns for found in priced)
+    lines = _energy_lines([found for found in dated if found[1].version], versions, known=known)
     first = tariff.version_on(local_day(usage.start, usage.zone))
-    basic = _basic(first, usage)
-    if basic is not None and first is not None:
-        lines.append(_basic_line(basic, first))
+    charges = [] if first is None else basic_charges(first, usage)
+    if charges and first is not None:
+        lines.append(basic_line(charges, first))
     adjusted: Adjustment | None = None
     if first is not None and first.power_factor is not None:
         adjusted, line = _adjusted(first, usage, lines, sum((b.amount for b in bands), Decimal(0)), tables)
@@ -61,28 +64,48 @@ def bill(usage: Usage, tariff: Tariff, tables: Mapping[Decimal, PowerFactorTable
         missing_ns=sum(found.missing_ns if found.version else found.missing_ns + found.known_ns for found in bands),
         versions=tuple(sorted({found.version for found in priced})),
         confirmed=all(line.confirmed for line in lines),
-        basic=basic,
+        basic=charges[0].charge if len(charges) == 1 else None,
         adjustment=adjusted,
+        sections=tuple(usage.sections),
     )
 
 
-def _energy_lines(bands: Sequence[BandEnergy], versions: Mapping[str, TariffVersion], *, known: bool) -> list[Line]:
+def _bands(usage: Usage, tariff: Tariff) -> list[_DatedBand]:
+    """The energy of each band, section by section where there are several."""
+    if not usage.sections:
+        whole = energy_by_band(usage.intervals, pieces(tariff, usage.zone, usage.start, usage.end))
+        return [("", band) for band in whole]
+    found: list[_DatedBand] = []
+    for section in usage.sections:
+        inside = [one for one in usage.intervals if section.start <= one.start < section.end]
+        since = local_day(section.start, usage.zone).isoformat()
+        cut = pieces(tariff, usage.zone, section.start, section.end)
+        found += [(since, band) for band in energy_by_band(inside, cut)]
+    return found
+
+
+def _energy_lines(bands: Sequence[_DatedBand], versions: Mapping[str, TariffVersion], *, known: bool) -> list[Line]:
     """A line for each item of the versions that counted, in the order of the file."""
-    used = [version for key, version in versions.items() if any(band.version == key for band in bands)]
+    used = [version for key, version in versions.items() if any(band.version == key for _, band in bands)]
     ids = dict.fromkeys(item.id for version in used for item in version.items)
     return [_energy_line(item, bands, used, known=known) for item in ids]
 
 
-def _energy_line(item_id: str, bands: Sequence[BandEnergy], used: Sequence[TariffVersion], *, known: bool) -> Line:
+def _energy_line(item_id: str, bands: Sequence[_DatedBand], used: Sequence[TariffVersion], *, known: bool) -> Line:
     parts: list[Part] = []
     items = {version.id: item for version in used for item in version.items if item.id == item_id}
-    for band in bands:
+    for since, band in bands:
         if band.version in items:
             price = items[band.version].prices[band.band]
             amount = Fraction(band.amount) * Fraction(price)
             parts.append(
                 Part(
-                    key=f"{item_id}.{band.band}", version=band.version, quantity=band.amount, price=price, amount=amount
+                    key=f"{item_id}.{band.band}",
+                    version=band.version,
+                    quantity=band.amount,
+                    price=price,
+                    amount=amount,
+                    since=since,
                 )
             )
     prices = {part.price for part in parts}
@@ -101,37 +124,6 @@ def _energy_line(item_id: str, bands: Sequence[BandEnergy], used: Sequence[Tarif
         parts=tuple(parts),
         sources=tuple(version.id for version in sources),
         confirmed=all(version.confirmed for version in sources),
-    )
-
-
-def _basic(version: TariffVersion | None, usage: Usage) -> BasicCharge | None:
-    if version is None or version.basic is None or usage.contract is None:
-        return None
-    return basic_charge(version.basic, usage.contract, usage.demand)
-
-
-def _basic_line(found: BasicCharge, version: TariffVersion) -> Line:
-    parts: list[Part] = []
-    for key, quantity, price in (
-        (BASIC, found.quantity, found.price),
-        (f"{BASIC}.excess", found.excess_kw or None, found.excess_price),
-    ):
-        if quantity is not None:
-            amount = Fraction(quantity) * Fraction(price)
-            parts.append(Part(key=key, version=version.id, quantity=quantity, price=price, amount=amount))
-    return Line(
-        id=BASIC,
-        name=_NAMES[BASIC],
-        kind=LineKind.BASIC,
-        fund=False,
-        quantity=found.quantity,
-        unit="kVA" if found.method.value == "capacity" else "kW",
-        price=None if found.excess_kw else found.price,
-        amount=found.amount,
-        reason=found.reason,
-        parts=tuple(parts),
-        sources=(version.id,),
-        confirmed=version.confirmed,
     )
 
 
@@ -164,7 +156,7 @@ def _adjusted(
 def _adjustment_line(version: TariffVersion, found: Adjustment | None, reason: str | None) -> Line:
     return Line(
         id=POWER_FACTOR,
-        name=_NAMES[POWER_FACTOR],
+        name=_NAME,
         kind=LineKind.ADJUSTMENT,
         fund=False,
         quantity=None if found is None else found.percent,

@@ -1,7 +1,8 @@
 """Location-based CO2 of a quantity: which factor counts for each carrier, its scope, and the change of units.
 
-Scope 1 is what burns on the site, scope 2 bought electricity and heat (rule F14); water carries the CO2e of its
-supply, scope 3, which is shown beside the totals and never in them. Without a factor there is no figure, not 0.
+Scope 1 is what burns on the site, scope 2 bought electricity and heat (rule F14); water and air bought from others
+carry the CO2e of their supply, scope 3, which is shown beside the totals and never in them. Without a factor there is
+no figure, not 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ _RULES: Final[Mapping[Carrier, _Rule]] = MappingProxyType(
         Carrier.NATURAL_GAS: _Rule(scope=1, carrier="natural_gas", metric="co2_factor_combustion"),
         Carrier.HEAT: _Rule(scope=2, carrier="purchased_heat", metric="co2_factor_location"),
         Carrier.FRESH_WATER: _Rule(scope=3, carrier="fresh_water", metric="co2_factor_supply"),
+        Carrier.COMPRESSED_AIR: _Rule(scope=3, carrier="compressed_air", metric="co2_factor_supply"),
     }
 )
 

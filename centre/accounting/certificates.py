@@ -1,16 +1,18 @@
 """The ledger of green certificates (F15): issued, transferred, retired against a month of use, never used twice.
 
 The ledger is the fold of its entries in the order in which they were accepted. An entry is taken whole or refused whole
-with the first reason that applies; the same entry delivered again changes nothing.
+with the first reason that applies; the same entry delivered again changes nothing. How long a certificate is valid is
+asked when an entry is taken, never again: a new rule does not undo what was booked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
+from centre.accounting.calendar import Month
 from centre.accounting.terms import Input
 
 
@@ -67,15 +69,38 @@ Entry = Issue | Transfer | Retire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """One certificate as it stands; `retired_by` is the entry that used it up, `node` and `month` what for."""
+    """One certificate as it stands; `retired_by` is the entry that used it up, `node` and `month` what for.
+
+    `owner`: who got it for what was generated.
+    """
 
     id: str
     plant: str
     generated: date
+    owner: str
     holder: str
     node: str | None = None
     month: date | None = None
     retired_by: str | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Sold, or retired for bought electricity: whoever used that generation cannot call it renewable as well."""
+        return self.holder != self.owner or self.retired_by is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """How long certificates of what was generated from the month `since` on may be retired.
+
+    For `months` from the month of generation, that one included; or up to the month `until`; or without limit.
+    """
+
+    since: date | None
+    months: int | None
+    until: date | None
+    source: str
+    confirmed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,26 +114,37 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """All certificates and booked entries by id. `valid_months`: how long a certificate may be retired, if limited."""
+    """All certificates and booked entries by id."""
 
     certificates: Mapping[str, Certificate]
     entries: Mapping[str, Entry]
-    valid_months: int | None = None
 
 
-def empty(valid_months: int | None = None) -> Ledger:
-    """A ledger without entries; the months are counted from the month of generation, that month included."""
-    return Ledger(certificates=MappingProxyType({}), entries=MappingProxyType({}), valid_months=valid_months)
+def empty() -> Ledger:
+    """A ledger without entries."""
+    return Ledger(certificates=MappingProxyType({}), entries=MappingProxyType({}))
 
 
-def book(ledger: Ledger, entries: Iterable[Entry]) -> tuple[Ledger, tuple[Refusal, ...]]:
-    """The ledger with the entries in their order, and those it does not take."""
+def last_month(validity: Sequence[Validity], generated: date) -> date | None:
+    """The last month that a certificate may be retired for; None without a limit."""
+    rules = [rule for rule in validity if rule.since is None or rule.since <= generated]
+    rule = max(rules, key=lambda rule: rule.since or date.min, default=None)
+    if rule is None or rule.months is None:
+        return None if rule is None else rule.until
+    last = Month(generated.year, generated.month).plus(rule.months - 1)
+    return date(last.year, last.month, 1)
+
+
+def book(
+    ledger: Ledger, entries: Iterable[Entry], validity: Sequence[Validity] = ()
+) -> tuple[Ledger, tuple[Refusal, ...]]:
+    """The ledger with the entries in their order, and those it does not take; `validity` is that of new entries."""
     certificates, booked = dict(ledger.certificates), dict(ledger.entries)
     refusals: list[Refusal] = []
     for entry in entries:
         if booked.get(entry.entry) == entry:
             continue
-        refusal = _refusal(entry, certificates, booked, ledger.valid_months)
+        refusal = _refusal(entry, certificates, booked, validity)
         if refusal is not None:
             refusals.append(refusal)
             continue
@@ -123,13 +159,10 @@ def retired(ledger: Ledger, node: str, month: date) -> tuple[str, ...]:
     return tuple(sorted(one.id for one in ledger.certificates.values() if (one.node, one.month) == (node, month)))
 
 
-def claimed_elsewhere(ledger: Ledger, plant: str, owner: str, month: date) -> tuple[str, ...]:
-    """The certificates of what a plant generated in a month that its owner sold, or retired for bought electricity.
-
-    Whoever uses that generation on the site can no longer call it renewable.
-    """
+def claimed_elsewhere(ledger: Ledger, plant: str, month: date) -> tuple[str, ...]:
+    """The certificates of what a plant generated in a month that its own use can no longer claim."""
     of_month = (one for one in ledger.certificates.values() if (one.plant, one.generated) == (plant, month))
-    return tuple(sorted(one.id for one in of_month if one.holder != owner or one.retired_by is not None))
+    return tuple(sorted(one.id for one in of_month if one.elsewhere))
 
 
 def as_input(ids: tuple[str, ...], name: str) -> Input:
@@ -138,7 +171,7 @@ def as_input(ids: tuple[str, ...], name: str) -> Input:
 
 
 def _refusal(
-    entry: Entry, certificates: Mapping[str, Certificate], booked: Mapping[str, Entry], valid_months: int | None
+    entry: Entry, certificates: Mapping[str, Certificate], booked: Mapping[str, Entry], validity: Sequence[Validity]
 ) -> Refusal | None:
     if entry.entry in booked:
         return Refusal(entry=entry.entry, reason=Refused.ENTRY_DIFFERS)
@@ -149,14 +182,14 @@ def _refusal(
         return Refusal(entry=entry.entry, reason=Refused.NOT_A_MONTH)
     seen: set[str] = set()
     for one in entry.ids:
-        reason = Refused.NAMED_TWICE if one in seen else _why_not(entry, certificates.get(one), valid_months)
+        reason = Refused.NAMED_TWICE if one in seen else _why_not(entry, certificates.get(one), validity)
         if reason is not None:
             return Refusal(entry=entry.entry, reason=reason, certificate=one)
         seen.add(one)
     return None
 
 
-def _why_not(entry: Entry, known: Certificate | None, valid_months: int | None) -> Refused | None:
+def _why_not(entry: Entry, known: Certificate | None, validity: Sequence[Validity]) -> Refused | None:
     if isinstance(entry, Issue):
         return None if known is None else Refused.ALREADY_ISSUED
     if known is None:
@@ -167,19 +200,21 @@ def _why_not(entry: Entry, known: Certificate | None, valid_months: int | None) 
         return Refused.NOT_THE_HOLDER
     if isinstance(entry, Transfer):
         return Refused.SAME_HOLDER if entry.to == entry.holder else None
-    return _untimely(entry, known, valid_months)
+    return _untimely(entry, known, validity)
 
 
-def _untimely(entry: Retire, known: Certificate, valid_months: int | None) -> Refused | None:
-    age = (entry.month.year - known.generated.year) * 12 + entry.month.month - known.generated.month
-    if age < 0:
+def _untimely(entry: Retire, known: Certificate, validity: Sequence[Validity]) -> Refused | None:
+    if entry.month < known.generated:
         return Refused.BEFORE_GENERATION
-    return Refused.EXPIRED if valid_months is not None and age >= valid_months else None
+    last = last_month(validity, known.generated)
+    return Refused.EXPIRED if last is not None and entry.month > last else None
 
 
 def _after(entry: Entry, one: str, certificates: Mapping[str, Certificate]) -> Certificate:
     if isinstance(entry, Issue):
-        return Certificate(id=one, plant=entry.plant, generated=entry.generated, holder=entry.holder)
+        return Certificate(
+            id=one, plant=entry.plant, generated=entry.generated, owner=entry.holder, holder=entry.holder
+        )
     if isinstance(entry, Transfer):
         return replace(certificates[one], holder=entry.to)
     return replace(certificates[one], node=entry.node, month=entry.month, retired_by=entry.entry)

@@ -126,6 +126,24 @@ def headlines(
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What the amount `of` (NODE/carrier) is the sum of, before and after."""
+
+    of: str
+    before: Sequence[str]
+    after: Sequence[str]
+
+
+def moves(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]]) -> tuple[Move, ...]:
+    """The amounts that are sums of something else."""
+    return tuple(
+        Move(of=of, before=tuple(before.get(of, ())), after=tuple(after.get(of, ())))
+        for of in sorted(before.keys() | after.keys())
+        if tuple(before.get(of, ())) != tuple(after.get(of, ()))
+    )
+
+
 def lacking(meters: Sequence[MeterMonth], limit: Decimal) -> tuple[str, ...]:
     """The devices below the completeness (a share) that a month needs to be closed without a reason."""
     return tuple(sorted({meter.device for meter in meters if meter.completeness < limit}))

@@ -127,8 +127,8 @@ def scope2(bought: Purchases, book: FactorBook, day: date) -> Scope2:
     heat = [
         term("heat", item, [book.find("purchased_heat", "location", HEAT, day)], unit="tCO2") for item in bought.heat
     ]
-    own = _own_use(bought, book, day)
-    covered, terms, unmatched = _covered(bought, consumed, book, day)
+    covered, terms, spare, beyond = _covered(bought, consumed, book, day)
+    own, spare = _own_use(bought, spare, book, day)
     residual = book.find("electricity", "market", RESIDUAL, day)
     rest = replace(
         consumed,
@@ -138,7 +138,7 @@ def scope2(bought: Purchases, book: FactorBook, day: date) -> Scope2:
     return Scope2(
         location=total([term("electricity", consumed, [grid], unit="tCO2"), *own[0], *heat], "tCO2"),
         market=total([*terms, term("electricity", rest, [residual], unit="tCO2"), *own[1], *heat], "tCO2"),
-        unmatched_kwh=unmatched,
+        unmatched_kwh=spare + beyond,
     )
 
 
@@ -156,39 +156,56 @@ def _net(bought: Purchases) -> Input:
 
 def _covered(
     bought: Purchases, consumed: Input, book: FactorBook, day: date
-) -> tuple[Decimal | None, list[Term], Decimal]:
-    """How much of the consumption is certified or contracted, the terms of it, and what lies beyond it."""
+) -> tuple[Decimal | None, list[Term], Decimal, Decimal]:
+    """How much of what was bought is certified or contracted, its terms, and what of either lies beyond it."""
     left = consumed.value
     claims = [(_energy(bought.retired, book, day), None)] if bought.retired is not None else []
     offered = [*claims, *((item.amount, item.row) for item in bought.contracts)]
     terms: list[Term] = []
-    beyond, taken = ZERO, ZERO
+    spare, beyond, taken = ZERO, ZERO, ZERO
     for amount, row in offered:
         if amount.value is None or left is None:
             terms.append(Term(label="covered", value=None, unit="tCO2", inputs=(amount,), reason=amount.reason))
-            return None, terms, ZERO
+            return None, terms, ZERO, ZERO
         used = min(_kwh(amount), left)
-        left, taken, beyond = left - used, taken + used, beyond + _kwh(amount) - used
+        left, taken = left - used, taken + used
+        if row is None:
+            spare += _kwh(amount) - used
+        else:
+            beyond += _kwh(amount) - used
         part = replace(amount, value=used, unit="kWh")
         if row is None:
             terms.append(Term(label="certificates", value=ZERO, unit="tCO2", inputs=(part,), reason=CERTIFIED))
         else:
             terms.append(term("contract", part, [supplied(row, day)], unit="tCO2"))
-    return taken, terms, beyond
+    return taken, terms, spare, beyond
 
 
-def _own_use(bought: Purchases, book: FactorBook, day: date) -> tuple[list[Term], list[Term]]:
-    """Own renewable electricity by location and by market."""
+def _own_use(
+    bought: Purchases, spare: Decimal, book: FactorBook, day: date
+) -> tuple[tuple[list[Term], list[Term]], Decimal]:
+    """Own renewable electricity by location and by market, and what is left of the certificates to `spare`.
+
+    Certificates that were sold count against the own use first, whatever else was fed into the grid. What was retired
+    beyond all that was bought covers such own use again.
+    """
     if bought.own_use is None:
-        return [], []
+        return ([], []), spare
     nothing = Term(label="own_renewables", value=ZERO, unit="tCO2", inputs=(bought.own_use,), reason=NOT_PURCHASED)
     if bought.claimed_elsewhere is None:
-        return [nothing], [nothing]
+        return ([nothing], [nothing]), spare
     sold = _energy(bought.claimed_elsewhere, book, day)
-    known = sold.value is not None and bought.own_use.value is not None
-    claimed = replace(sold, value=min(_kwh(sold), _kwh(bought.own_use)) if known else None)
+    lost = next((item for item in (sold, bought.own_use) if item.value is None), None)
+    if lost is not None:
+        claimed, used = replace(sold, value=None, reason=f"{lost.id}: {lost.reason or NO_QUANTITY}"), ZERO
+    else:
+        whole = min(_kwh(sold), _kwh(bought.own_use))
+        used = min(spare, whole)
+        name = f"{sold.id}; less {used} kWh retired beyond what was bought" if used else sold.id
+        claimed = replace(sold, id=name, value=whole - used)
     residual = book.find("electricity", "market", RESIDUAL, day)
-    return [nothing], [term("own_renewables_claimed_elsewhere", claimed, [residual], unit="tCO2")]
+    elsewhere = term("own_renewables_claimed_elsewhere", claimed, [residual], unit="tCO2")
+    return ([nothing], [elsewhere]), spare - used
 
 
 def _energy(certificates: Input, book: FactorBook, day: date) -> Input:

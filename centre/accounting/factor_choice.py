@@ -6,7 +6,7 @@ and that day is the policy's to say. So a report that is run again keeps its row
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
@@ -44,6 +44,7 @@ class FactorPolicy:
 
     `sets`: the factor sets it may use, best first; empty means any, the latest begun first. `national`: a region
     without a row of its own takes the national one. `metrics`: purpose -> metric, where a table offers several.
+    `absent`: purpose -> why the table has no row for it, and what to do.
     """
 
     name: str
@@ -51,6 +52,7 @@ class FactorPolicy:
     sets: tuple[str, ...] = ()
     national: bool = True
     metrics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
+    absent: Mapping[str, str] = field(default_factory=lambda: MappingProxyType(dict[str, str]()))
 
     def metric(self, purpose: str, default: str) -> str:
         """The metric the policy takes for a purpose, such as `natural_gas/coal_equivalent`, or the default one."""
@@ -82,19 +84,32 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorBook:
-    """What the formulas of one report choose from: the table, its policy and dates, and the region it is for."""
+    """What the formulas of one report choose from: the table, its policy and dates, and the region it is for.
+
+    What was chosen once is kept: a year asks the same of every node, month by month.
+    """
 
     rows: Sequence[FactorRow]
     policy: FactorPolicy
     dates: ReportDates
     region: str
+    _chosen: dict[tuple[str, str, date], Choice] = field(
+        default_factory=dict[tuple[str, str, date], Choice], init=False, repr=False, compare=False
+    )
 
     def find(self, carrier: str, purpose: str, metric: str, day: date) -> Choice:
         """The row for a purpose of a carrier on a day; `metric` unless the policy names another for the purpose."""
-        return choose(
-            self.rows, self.policy, carrier=carrier, metric=self.policy.metric(f"{carrier}/{purpose}", metric),
-            region=self.region, day=day, dates=self.dates,
-        )  # fmt: skip
+        wanted = self.policy.metric(f"{carrier}/{purpose}", metric)
+        known = self._chosen.get((carrier, wanted, day))
+        if known is None:
+            known = choose(
+                self.rows, self.policy, carrier=carrier, metric=wanted, region=self.region, day=day, dates=self.dates
+            )
+            why = self.policy.absent.get(f"{carrier}/{purpose}")
+            if known.row is None and why is not None:
+                known = replace(known, reason=why)
+            self._chosen[carrier, wanted, day] = known
+        return known
 
 
 def supplied(row: FactorRow, day: date) -> Choice:

@@ -20,6 +20,7 @@ class _Policy(Strict):
     sets: tuple[Text, ...] = ()
     national: bool = True
     metrics: dict[str, Id] = Field(default_factory=dict[str, Id])
+    absent: dict[str, Text] = Field(default_factory=dict[str, Text])
     source: Text
     confirmed: bool
 
@@ -62,6 +63,11 @@ def _unknown(name: str, policy: _Policy, rows: Collection[FactorRow], document: 
             for purpose, metric in policy.metrics.items()
             if metric not in metrics
         ),
+        *(
+            document.error((*at, "absent", purpose), "the table has a row for it")
+            for purpose in policy.absent
+            if tuple(purpose.split("/")) in {(row.carrier, row.metric) for row in rows}
+        ),
     ]
 
 
@@ -72,5 +78,6 @@ def _named(name: str, given: _Policy) -> NamedPolicy:
         sets=given.sets,
         national=given.national,
         metrics=MappingProxyType(dict(given.metrics)),
+        absent=MappingProxyType(dict(given.absent)),
     )
     return NamedPolicy(policy=policy, source=given.source, confirmed=given.confirmed)

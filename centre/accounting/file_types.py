@@ -1,5 +1,6 @@
 """What the files of the books are checked with: exact numbers, names in both languages, strict models."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
@@ -11,6 +12,18 @@ def _exact(value: object) -> object:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
+def _day(value: object) -> object:
+    if not isinstance(value, str | date):
+        raise ValueError("must be a day such as 2026-07-01")  # pydantic would take a number for seconds since 1970
+    return value
+
+
+def one_or_more(value: object) -> object:
+    """What stands alone is a list of one."""
+    return [value] if isinstance(value, dict) else value  # pyright: ignore[reportUnknownVariableType]
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 Exact = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
 NotNegative = Annotated[Exact, Field(ge=0)]
 Positive = Annotated[Exact, Field(gt=0)]

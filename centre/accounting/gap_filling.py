@@ -1,7 +1,8 @@
 """Rule F18: what a gap is filled with, in order of what is known; every part of it says that it is no measurement.
 
-The register stands at both ends: its total is kept to the last digit. Over two intervals at most its shape is a
-straight line, over more that of the last four same weekdays. No register: what a check meter counted, else missing.
+The register stands at both ends: its total is kept to the last digit. Its shape is that of a check meter where there is
+one that knows all of it; else over two intervals at most a straight line, over more that of the last four same
+weekdays. No register: what a check meter counted, else missing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,8 +59,31 @@ def needs_profile(step: Step, max_gap_ns: int) -> bool:
     )
 
 
-def shaped(step: Step, profile: Profile) -> tuple[Step, ...]:
-    """`step` as one estimated step for each interval it reaches into, whose amounts sum up to its own exactly.
+def may_be_checked(step: Step, max_gap_ns: int) -> bool:
+    """Whether a check meter says more of `step` than its own register does: of a pause, and of where nothing is known.
+
+    What a register shows that began again is less than what flowed, and no total.
+    """
+    return step.end - step.start > max_gap_ns and not step.lost and len(_grid(step)) > 1
+
+
+def checked(step: Step, check: Mapping[int, Interval]) -> tuple[Step, ...]:
+    """`step` as a check meter has it, whose intervals are `check` by start: its shape, where no total is known all.
+
+    It is returned as it is when the check meter does not know enough.
+    """
+    if step.amount is None:
+        return substituted(step, [check[at] for at in sorted(check)])
+
+    def counted(start: int) -> Fraction | None:
+        part = check.get(start)
+        return None if part is None or part.amount is None or not _measured(part) else Fraction(part.amount)
+
+    return shaped(step, counted, Flag.SUBSTITUTED)
+
+
+def shaped(step: Step, profile: Profile, flag: Flag = Flag.ESTIMATED) -> tuple[Step, ...]:
+    """`step` as one step for each interval it reaches into, under `flag`, whose amounts sum up to its own exactly.
 
     It is returned as it is, a straight line, when the profile does not know all of the gap or knows no flow in it.
     """
@@ -79,7 +103,7 @@ def shaped(step: Step, profile: Profile) -> tuple[Step, ...]:
     for (_, a, b), weight in zip(grid, weights, strict=True):
         reached += weight
         until = step.amount if b == step.end else rounded(Fraction(step.amount) * reached / whole)
-        parts.append(Step(a, b, until - counted, Flag.ESTIMATED))
+        parts.append(Step(a, b, until - counted, flag, step.lost))
         counted = until
     return tuple(parts)
 

@@ -24,7 +24,8 @@ class Interval:
     """What one counter counted in [start, end) (UTC ns).
 
     `amount` is None when nothing is known; otherwise it covers `known_ns`, of which `estimated_ns` lie in gaps, with
-    `estimated` of the amount; `marked` are the amounts under other flags than M and E. `readings` arrived in it,
+    `estimated` of the amount (more where a register was reset: what it lost is unknown, and so is that time);
+    `marked` are the amounts under other flags than M and E. `readings` arrived in it,
     `suspects` of them were dropped, `breaks` steps could not be counted. `open`: later readings will still add to it.
     """
 
@@ -47,7 +48,7 @@ class Interval:
             return Flag.SUSPECT if self.breaks else Flag.MISSING
         if self.suspects or self.breaks:
             return Flag.SUSPECT
-        if self.estimated_ns:
+        if self.estimated_ns or self.estimated:
             return Flag.ESTIMATED
         return next((flag for flag in _TELLING if any(flag is mark for mark, _ in self.marked)), Flag.MEASURED)
 
@@ -63,12 +64,13 @@ class _Sum:
     breaks: int = 0
     marked: dict[Flag, Decimal] = field(default_factory=dict[Flag, Decimal])
 
-    def add(self, amount: Decimal, length_ns: int, flag: Flag) -> None:
+    def add(self, amount: Decimal, length_ns: int, flag: Flag, *, lost: bool) -> None:
         self.amount = amount if self.amount is None else self.amount + amount
-        self.known_ns += length_ns
+        if not lost:
+            self.known_ns += length_ns
         if flag is Flag.ESTIMATED:
             self.estimated += amount
-            self.estimated_ns += length_ns
+            self.estimated_ns += 0 if lost else length_ns
         elif flag is not Flag.MEASURED:
             self.mark(flag, amount)
 
@@ -151,7 +153,7 @@ def _spread(step: Step, sums: list[_Sum], start: int, step_ns: int, *, flag: Fla
         a = max(step.start, start + place * step_ns)
         b = min(step.end, start + (place + 1) * step_ns)
         share = step.amount if first == last else _until(step, b) - _until(step, a)
-        found.add(share, b - a, flag)
+        found.add(share, b - a, flag, lost=step.lost)
 
 
 def _until(step: Step, at: int) -> Decimal:

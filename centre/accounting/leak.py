@@ -63,6 +63,8 @@ def night_flow(day: date, intervals: Iterable[Metered], *, start: int, end: int,
 class LeakRule:
     """When a night is too high. `legitimate`: flow that is meant at night (m3/h); `resolution`: the least spread.
 
+    The night is [`start_ns`, `end_ns`) of the local day: 02-04 h, or any hours without production.
+
     Above median + `spreads` x 1.4826 MAD on `confirm` nights running it is a leak; above median + `step_spreads` on
     the last night alone, a burst. `history` nights before them are compared with, `least` of them must be known.
     """
@@ -74,6 +76,8 @@ class LeakRule:
     step_spreads: Decimal
     history: int
     least: int
+    start_ns: int
+    end_ns: int
 
 
 class LeakState(StrEnum):

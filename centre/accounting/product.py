@@ -109,7 +109,7 @@ def _term(flow: Flow, product: str, book: FactorBook, day: date) -> Term:
     elif flow.kind is Kind.FUEL:
         found = combustion(flow.label, flow.carrier, amount, book, day)
     else:
-        metric = {"electricity": GRID, "purchased_heat": HEAT, "fresh_water": "co2_factor_supply"}.get(flow.carrier, "")
+        metric = {"electricity": GRID, "purchased_heat": HEAT}.get(flow.carrier, "co2_factor_supply")
         found = term(flow.label, amount, [book.find(flow.carrier, "location", metric, day)], unit="kgCO2e")
     return found if flow.shares is None else replace(found, inputs=(flow.amount, *found.inputs, *_keys(flow.shares)))
 

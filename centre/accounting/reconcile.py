@@ -1,29 +1,23 @@
-"""Our bill against the utility's, line by line: what differs in quantity, price and amount; and bill against bill."""
+"""Our bill against the utility's, line by line: what differs in quantity, price and amount, and why it may."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from pathlib import Path
 from typing import Final
 
-from centre.accounting.bill import Bill
-from centre.accounting.csv_rows import csv_rows
+from centre.accounting.bill import Bill, Part
 from centre.accounting.exact import rounded
-from wattline.errors import ConfigError
+from centre.accounting.stated_bill import Stated
 
-_COLUMNS: Final = ("item", "quantity", "price", "amount")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
-    """One line of the utility's bill: an item (`transmission`) or a band of it (`transmission.peak`)."""
-
-    item: str
-    quantity: Decimal | None
-    price: Decimal | None
-    amount: Decimal
+_HALF_CENT: Final = Fraction(1, 200)
+# how a line may be taken apart, the finest last
+_WAYS: Final[Sequence[Callable[[str, Part], str]]] = (
+    lambda _item, part: part.key,
+    lambda item, part: f"{item}@{part.since}",
+    lambda _item, part: f"{part.key}@{part.since}",
+)
 
 
 class Match(StrEnum):
@@ -35,17 +29,39 @@ class Match(StrEnum):
     ONLY_THEIRS = "only_theirs"
 
 
+class Cause(StrEnum):
+    """What a difference most likely comes from. AMOUNT: quantity and price, as far as both are told, explain none."""
+
+    QUANTITY = "quantity"
+    PRICE = "price"
+    QUANTITY_AND_PRICE = "quantity_and_price"
+    ROUNDING = "rounding"
+    AMOUNT = "amount"
+    NO_AMOUNT = "no_amount"
+    MISSING_LINE = "missing_line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """What one bill says of a line."""
+
+    quantity: Decimal | None
+    price: Decimal | None
+    amount: Decimal | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """`amount` etc. are theirs less ours; None where one side has no such number."""
+    """`amount`, `quantity` and `price` are theirs less ours; None where one side has no such number."""
 
     item: str
     match: Match
-    ours: Decimal | None
-    theirs: Decimal | None
-    amount: Decimal | None
-    quantity: Decimal | None
-    price: Decimal | None
+    cause: Cause | None
+    ours: Side | None
+    theirs: Side | None
+    amount: Decimal | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,60 +78,14 @@ class Reconciliation:
         return all(line.match is Match.AGREES for line in self.lines)
 
 
-def load_stated(path: Path) -> tuple[Stated, ...]:
-    """The utility's bill as CSV (UTF-8) with the columns item, quantity, price, amount; raises ConfigError."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return stated_of(file, str(path))
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path}: cannot be read: {err}") from err
-
-
-def stated_of(lines: Iterable[str], source: str) -> tuple[Stated, ...]:
-    """The lines of such a CSV; quantity and price may be empty. Raises ConfigError."""
-    found: dict[str, Stated] = {}
-    for where, fields in csv_rows(lines, source, _COLUMNS):
-        row = _stated(fields, where)
-        if row.item in found:
-            raise ConfigError(f"{where}: item: {row.item} stands here a second time")
-        found[row.item] = row
-    return tuple(found.values())
-
-
-def _stated(fields: Mapping[str, str], where: str) -> Stated:
-    if not fields["item"]:
-        raise ConfigError(f"{where}: item: is missing")
-    amount = _number(fields, "amount", where)
-    if amount is None:
-        raise ConfigError(f"{where}: amount: is missing")
-    return Stated(
-        item=fields["item"],
-        quantity=_number(fields, "quantity", where),
-        price=_number(fields, "price", where),
-        amount=amount,
-    )
-
-
-def _number(fields: Mapping[str, str], column: str, where: str) -> Decimal | None:
-    if not fields[column]:
-        return None
-    try:
-        value = Decimal(fields[column])
-    except InvalidOperation:
-        raise ConfigError(f"{where}: {column}: must be a plain number such as 1234.56") from None
-    if not value.is_finite():
-        raise ConfigError(f"{where}: {column}: must be a plain number such as 1234.56")
-    return value
-
-
 def reconcile(ours: Bill, theirs: Sequence[Stated]) -> Reconciliation:
-    """Each item of our bill against theirs; where they state its bands instead of the item, band by band."""
+    """Each item of our bill against theirs; where they state its bands or sections instead, one by one."""
     stated = {row.item: row for row in theirs}
-    lines: list[Difference] = []
-    for mine in _rows(ours, stated.keys()):
-        row = stated.pop(mine.item, None)
-        lines.append(_difference(mine, row))
-    lines += [_only_theirs(row) for row in stated.values()]
+    lines = [_difference(mine, stated.pop(mine.item, None)) for mine in _rows(ours, stated.keys())]
+    lines += [
+        Difference(item=row.item, match=Match.ONLY_THEIRS, cause=Cause.MISSING_LINE, ours=None, theirs=_side(row))
+        for row in stated.values()
+    ]
     total = sum((row.amount for row in theirs), Decimal(0))
     return Reconciliation(
         lines=tuple(lines), ours=ours.total, theirs=total, total=None if ours.total is None else total - ours.total
@@ -125,72 +95,77 @@ def reconcile(ours: Bill, theirs: Sequence[Stated]) -> Reconciliation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mine:
     item: str
-    quantity: Decimal | None
-    price: Decimal | None
-    amount: Decimal | None
+    side: Side
+    parts: int
 
 
 def _rows(ours: Bill, stated: Iterable[str]) -> Iterable[_Mine]:
+    """Our lines, each taken apart as far as theirs are: by band, by section, or by both."""
     names = set(stated)
     for line in ours.lines:
-        keys = dict.fromkeys(part.key for part in line.parts)
-        if line.id in names or line.amount is None or not names & keys.keys():
-            yield _Mine(item=line.id, quantity=line.quantity, price=line.price, amount=line.amount)
+        found: dict[str, list[Part]] = {}
+        for name in _WAYS:
+            groups: dict[str, list[Part]] = {}
+            for part in line.parts:
+                groups.setdefault(name(line.id, part), []).append(part)
+            found = groups if names & groups.keys() else found
+        if line.id in names or line.amount is None or not found:
+            side = Side(quantity=line.quantity, price=line.price, amount=line.amount)
+            yield _Mine(item=line.id, side=side, parts=len(line.parts))
             continue
-        for key in keys:
-            parts = [part for part in line.parts if part.key == key]
+        for item, parts in found.items():
             prices = {part.price for part in parts}
-            yield _Mine(
-                item=key,
-                quantity=sum((part.quantity for part in parts), Decimal(0)),
+            plain = len(parts) == 1 or all(part.share == 1 for part in parts)
+            side = Side(
+                quantity=sum((part.quantity for part in parts), Decimal(0)) if plain else None,
                 price=prices.pop() if len(prices) == 1 else None,
                 amount=rounded(sum((part.amount for part in parts), Fraction(0))),
             )
+            yield _Mine(item=item, side=side, parts=len(parts))
+
+
+def _side(row: Stated) -> Side:
+    return Side(quantity=row.quantity, price=row.price, amount=row.amount)
 
 
 def _difference(mine: _Mine, row: Stated | None) -> Difference:
+    ours = mine.side
     if row is None:
-        return Difference(
-            item=mine.item, match=Match.ONLY_OURS, ours=mine.amount, theirs=None, amount=None, quantity=None, price=None
-        )
-    amount = None if mine.amount is None else row.amount - mine.amount
-    quantity = None if mine.quantity is None or row.quantity is None else row.quantity - mine.quantity
-    price = None if mine.price is None or row.price is None else row.price - mine.price
-    agrees = amount == 0 and not quantity and not price
+        return Difference(item=mine.item, match=Match.ONLY_OURS, cause=Cause.MISSING_LINE, ours=ours, theirs=None)
+    amount, quantity, price = (
+        None if one is None or other is None else other - one
+        for one, other in ((ours.amount, row.amount), (ours.quantity, row.quantity), (ours.price, row.price))
+    )
+    agrees = amount == 0 and _same(ours.quantity, row.quantity) and not price
     return Difference(
         item=mine.item,
         match=Match.AGREES if agrees else Match.DIFFERS,
-        ours=mine.amount,
-        theirs=row.amount,
+        cause=None if agrees else _cause(mine, row, amount),
+        ours=ours,
+        theirs=_side(row),
         amount=amount,
         quantity=quantity,
         price=price,
     )
 
 
-def _only_theirs(row: Stated) -> Difference:
-    return Difference(
-        item=row.item,
-        match=Match.ONLY_THEIRS,
-        ours=None,
-        theirs=row.amount,
-        amount=None,
-        quantity=None,
-        price=None,
-    )
+def _same(ours: Decimal | None, theirs: Decimal | None) -> bool:
+    """Whether a quantity of ours is theirs at the places theirs is written with; true where one is not told."""
+    if ours is None or theirs is None:
+        return True
+    return rounded(Fraction(ours), max(0, -int(theirs.as_tuple().exponent))) == theirs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIf:
-    """The same usage under another tariff: `saving` is what it would cost less, None when a total is not known."""
-
-    base: Bill
-    other: Bill
-    saving: Decimal | None
-
-
-def what_if(base: Bill, other: Bill) -> WhatIf:
-    """Both bills are of the same usage; amounts in two currencies are not compared."""
-    known = base.total is not None and other.total is not None and base.currency == other.currency
-    saving = base.total - other.total if known and base.total is not None and other.total is not None else None
-    return WhatIf(base=base, other=other, saving=saving)
+def _cause(mine: _Mine, row: Stated, amount: Decimal | None) -> Cause:
+    ours = mine.side
+    if amount is None:
+        return Cause.NO_AMOUNT
+    same_quantity = _same(ours.quantity, row.quantity)
+    same_price = ours.price is None or row.price is None or ours.price == row.price
+    if not same_quantity or not same_price:
+        return Cause.PRICE if same_quantity else Cause.QUANTITY if same_price else Cause.QUANTITY_AND_PRICE
+    # each part may have been rounded by itself, and what is billed may be the rounded quantity
+    rounding = _HALF_CENT * (max(1, mine.parts) + 1)
+    if ours.quantity is not None and row.quantity is not None and ours.price is not None:
+        rounding += abs(Fraction(row.quantity - ours.quantity) * Fraction(ours.price))
+    return Cause.ROUNDING if abs(Fraction(amount)) <= rounding else Cause.AMOUNT

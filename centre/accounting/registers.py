@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 HOUR_NS: Final = 3_600_000_000_000
 _TOLERANCE: Final = Decimal("1.05")
+_ONE: Final = Decimal(1)
 _NEAR_END: Final = Decimal("0.9")
 _NEAR_START: Final = Decimal("0.1")
 _FLOAT32_STEP: Final = Decimal(2) ** -22  # a register kept as an IEEE single jumps by up to this share of its value
@@ -37,22 +38,31 @@ class Sample(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a counter counted between two readings; `amount` None when it cannot be known."""
+    """What a counter counted between two readings; `amount` None when it cannot be known.
+
+    `lost`: it counted more than `amount`, and nobody knows how much.
+    """
 
     start: int
     end: int
     amount: Decimal | None
     flag: Flag
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
-    """The meter was changed at `at`: last value of the old one, first of the new one, factor valid from then on."""
+    """The meter was changed at `at`: last value of the old one, first of the new one; what holds from then on.
+
+    `factor` makes the unit of the carrier of what the register shows, `modulus` is where it rolls over; None: as before
+    anybody said so.
+    """
 
     at: int
     final: Decimal
     initial: Decimal
     factor: Decimal = Decimal(1)
+    modulus: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +77,20 @@ class RegisterRule:
     limit: Decimal | None = None
     replacements: tuple[Replacement, ...] = ()
     epochs: tuple[int, ...] = ()
+
+    def factor_at(self, at: int) -> Decimal:
+        """What the register that stands at `at` is multiplied by."""
+        change = self._change(at)
+        return Decimal(1) if change is None else change.factor
+
+    def modulus_at(self, at: int) -> Decimal | None:
+        """Where the register that stands at `at` rolls over."""
+        change = self._change(at)
+        return self.modulus if change is None or change.modulus is None else change.modulus
+
+    def _change(self, at: int) -> Replacement | None:
+        passed = [change for change in self.replacements if change.at <= at]
+        return max(passed, key=lambda change: change.at) if passed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +125,11 @@ def deltas(samples: Sequence[Sample], rule: RegisterRule) -> Register:
                 suspects.append(accepted.pop().at)
                 steps.pop()
                 step = around
+            elif len(accepted) == 1 and not judge.began(last, now, after):
+                # nothing stands before the first reading: alone against two that agree, it was the wrong one
+                suspects.append(accepted.pop().at)
+                accepted.append(now)
+                continue
             else:
                 step = judge.break_(last, now)
         steps.append(step)
@@ -112,7 +141,7 @@ class _Judge:
     """Decides whether one reading can follow another."""
 
     def __init__(self, rule: RegisterRule, resolution: Decimal) -> None:
-        self._modulus = rule.modulus
+        self._rule = rule
         self._limit = None if rule.limit is None else rule.limit * _TOLERANCE / HOUR_NS
         self._resolution = resolution
         self._epochs = rule.epochs
@@ -123,26 +152,27 @@ class _Judge:
 
         Between two meters it is a step of no known amount.
         """
-        factor = Decimal(1)
-        for change in self._replacements:
-            if change.at <= old.at:
-                factor = change.factor
-            elif change.at <= new.at:
-                return self._across(old, new, factor)
+        factor = self._factor(old.at)
+        if any(old.at < change.at <= new.at for change in self._replacements):
+            return self._across(old, new, factor)
         if any(old.at < epoch <= new.at for epoch in self._epochs):
             return Step(old.at, new.at, None, Flag.SUSPECT)
         amount = new.value - old.value
         if amount < 0:
-            if self._modulus is None or old.value <= self._modulus * _NEAR_END:
+            modulus = self._rule.modulus_at(old.at)
+            if modulus is None or old.value <= modulus * _NEAR_END:
                 return None
-            if self._limit is None and new.value >= self._modulus * _NEAR_START:
+            if self._limit is None and new.value >= modulus * _NEAR_START:
                 return None
-            amount += self._modulus
+            amount += modulus
             if amount < 0:
                 return None
         if factor != 1:
             amount *= factor
-        return Step(old.at, new.at, amount, Flag.MEASURED) if self._carries(amount, old, new) else None
+        return Step(old.at, new.at, amount, Flag.MEASURED) if self._carries(amount, old, new, factor) else None
+
+    def _factor(self, at: int) -> Decimal:
+        return self._rule.factor_at(at) if self._replacements else _ONE
 
     def _across(self, old: Sample, new: Sample, factor: Decimal) -> Step | None:
         """E = (final - r0) * k_old + (r1 - initial) * k_new, over all replacements between the two readings."""
@@ -160,19 +190,31 @@ class _Judge:
         Without a known limit a new value above a tenth of the old one is no plausible count since zero.
         """
         fell = new.value < old.value and new.value >= 0
-        plausible = self._carries(new.value, old, new) and (
+        factor = self._factor(new.at)
+        plausible = self._carries(new.value * factor, old, new, factor) and (
             self._limit is not None or new.value <= old.value * _NEAR_START
         )
         if fell and plausible:
-            return Step(old.at, new.at, new.value, Flag.ESTIMATED)
+            # what flowed between the last reading and the reset stands in no register any more
+            return Step(old.at, new.at, new.value * factor, Flag.ESTIMATED, lost=True)
         return Step(old.at, new.at, None, Flag.SUSPECT)
 
-    def _carries(self, amount: Decimal, old: Sample, new: Sample) -> bool:
+    def began(self, old: Sample, new: Sample, after: Sample) -> bool:
+        """Whether `new` may be what a register shows that began at 0 between `old` and `new`.
+
+        Without a known limit it must have counted no more in this step than ten times as fast as in the next.
+        """
+        if self.break_(old, new).amount is None:
+            return False
+        usual = (after.value - new.value) * (new.at - old.at) / (after.at - new.at)
+        return self._limit is not None or new.value * _NEAR_START <= max(usual, self._resolution)
+
+    def _carries(self, amount: Decimal, old: Sample, new: Sample, factor: Decimal) -> bool:
         """Whether the connection can carry `amount`, beyond one step of the register's own resolution."""
         if self._limit is None:
             return True
         most = self._limit * (new.at - old.at)
-        return amount <= most or amount <= most + self._resolution + abs(new.value) * _FLOAT32_STEP
+        return amount <= most or amount <= most + (self._resolution + abs(new.value) * _FLOAT32_STEP) * factor
 
 
 def resolution(samples: Sequence[Sample]) -> Decimal:

@@ -2,10 +2,11 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from centre.accounting.certificates import Entry, Issue, Ledger, Retire, Transfer, book, empty, retired
+from centre.accounting.certificates import Entry, Issue, Ledger, Retire, Transfer, Validity, book, empty, retired
 from centre.books.file import Writing
 from centre.errors import FigureError
 from centre.json_views import plain, to_json
@@ -23,16 +24,16 @@ _KINDS: Final[dict[str, type[Entry]]] = {"issue": Issue, "transfer": Transfer, "
 _DATES: Final = ("generated", "month")
 
 
-def ledger(connection: sqlite3.Connection, valid_months: int | None = None) -> Ledger:
+def ledger(connection: sqlite3.Connection) -> Ledger:
     """What the entries make of the certificates."""
     found = connection.execute("SELECT kind, told FROM certificate_entry ORDER BY id")
-    return book(empty(valid_months), [_entry(kind, told) for kind, told in found])[0]
+    return book(empty(), [_entry(kind, told) for kind, told in found])[0]
 
 
-def enter(connection: Writing, entry: Entry, valid_months: int | None = None) -> Ledger:
+def enter(connection: Writing, entry: Entry, validity: Sequence[Validity] = ()) -> Ledger:
     """Book an entry whole; raises FigureError (409) with the reason. The same entry again changes nothing."""
-    before = ledger(connection, valid_months)
-    after, refusals = book(before, [entry])
+    before = ledger(connection)
+    after, refusals = book(before, [entry], validity)
     for refusal in refusals:
         what = "" if refusal.certificate is None else f": certificate {refusal.certificate}"
         raise FigureError(refusal.reason.value, f"entry {entry.entry} is not booked{what}: {refusal.reason}", 409)

@@ -45,17 +45,24 @@ class Told:
 
 def load(connection: sqlite3.Connection) -> Kept:
     """What is kept now."""
-    (version,) = connection.execute("SELECT version FROM entity_state").fetchone()
     rows = connection.execute("SELECT site, form FROM entity ORDER BY place").fetchall()
     forms = [(site, EntityForm.model_validate_json(form)) for site, form in rows]
     upper = {form.id for site, form in forms if site is None}
-    return Kept(version=version, entities=entities_of(tuple(entity_of(site, form, upper) for site, form in forms)))
+    return Kept(
+        version=version(connection), entities=entities_of(tuple(entity_of(site, form, upper) for site, form in forms))
+    )
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """That of what is kept now."""
+    row: tuple[int] = connection.execute("SELECT version FROM entity_state").fetchone()
+    return row[0]
 
 
 def told(connection: sqlite3.Connection) -> Told:
     """What is known of the settings."""
-    digest, version = connection.execute("SELECT told, told_version FROM entity_state").fetchone()
-    return Told(digest=digest, version=version)
+    digest, number = connection.execute("SELECT told, told_version FROM entity_state").fetchone()
+    return Told(digest=digest, version=number)
 
 
 def put(connection: Writing, entities: Entities, *, expected: int | None) -> int:

@@ -23,12 +23,17 @@ _MAX_REASON: Final = 1000
 MODULES: Final = (
     "centre.books.alarms",
     "centre.books.audit",
+    "centre.books.batches",
     "centre.books.certificates",
     "centre.books.closings",
     "centre.books.entities",
     "centre.books.forms",
     "centre.books.forward",
+    "centre.books.gauge_hours",
+    "centre.books.raw_answers",
+    "centre.books.raw_requests",
     "centre.books.received",
+    "centre.books.stated_bills",
 )
 """Modules whose `TABLES` (statements that may run at every start: CREATE ... IF NOT EXISTS) make up the file."""
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from centre.books import closings
+from centre.books.counted_once import refuse_counted_twice
 from centre.books.file import Writing
 from centre.errors import FigureError
 from centre.manual_csv import Filled
@@ -102,7 +103,7 @@ def _form_row(row: Sequence[Any]) -> FormRow:
     )
 
 
-_ENTRY: Final = "SELECT form, site, period, key, told, line FROM manual_entry"
+_ENTRY: Final = "SELECT form, site, period, key, told, line, form_id FROM manual_entry"
 
 
 def entries_of(connection: sqlite3.Connection, number: int) -> tuple[Entry, ...]:
@@ -132,6 +133,7 @@ def _entries(found: Iterable[Sequence[Any]]) -> tuple[Entry, ...]:
             key=tuple(json.loads(row[3])),
             values=json.loads(row[4]),
             place=row[5],
+            number=row[6],
         )
         for row in found
     )
@@ -176,29 +178,48 @@ def give_back(connection: Writing, number: int) -> FormRow:
     return _noted(connection, before, number)
 
 
-def approve(connection: Writing, number: int, author: str, months: Callable[[Entry], str]) -> FormRow:
+def withdraw(connection: Writing, number: int) -> FormRow:
+    """What was not approved yet, and will not be: something newer came in its place."""
+    before = form(connection, number)
+    connection.execute("UPDATE manual_form SET state = ? WHERE id = ?", (State.SUPERSEDED.value, number))
+    return _noted(connection, before, number)
+
+
+def approve(
+    connection: Writing, number: int, author: str, months: Callable[[Entry], str], replaced: Sequence[int] = ()
+) -> FormRow:
     """What was handed in comes into force, in place of what is about the same; not by who made or handed it in.
 
-    `months` tells the month of an entry; nothing comes into a closed one.
+    `months` tells the month of an entry; nothing comes into a closed one, nor leaves it. `replaced` are forms in whose
+    place it comes, whatever they are about. Whatever raises FigureError does so before anything is written.
     """
     before = _expected(connection, number, State.SUBMITTED)
     if author.strip().casefold() in {(before.made_by or "").casefold(), (before.submitted_by or "").casefold()}:
         raise FigureError("own_work", f"form {number} must be approved by somebody else than {author.strip()}", 409)
-    for site, month in sorted({(entry.site, months(entry)) for entry in entries_of(connection, number)}):
+    told = [entry for one in (number, *replaced) for entry in entries_of(connection, one)]
+    for site, month in sorted({(entry.site, months(entry)) for entry in told}):
         if closings.in_force(connection, site, month) is not None:
             raise FigureError("month_closed", f"{month} of {site} is closed: reopen it first, with the reason", 409)
-    old = _forms_about_the_same(connection, number)
+    refuse_counted_twice(connection, entries_of(connection, number), replaced)
+    old = {
+        row.id: row
+        for row in (*_forms_about_the_same(connection, number), *(form(connection, one) for one in replaced))
+    }
     connection.execute(
         "UPDATE manual_entry SET in_force = 0, superseded_by = ? WHERE in_force = 1"
         " AND (form, key) IN (SELECT form, key FROM manual_entry WHERE form_id = ?)",
         (number, number),
+    )
+    connection.executemany(
+        "UPDATE manual_entry SET in_force = 0, superseded_by = ? WHERE in_force = 1 AND form_id = ?",
+        [(number, one) for one in replaced],
     )
     connection.execute("UPDATE manual_entry SET in_force = 1 WHERE form_id = ?", (number,))
     connection.execute(
         "UPDATE manual_form SET state = ?, approved_by = ? WHERE id = ?",
         (State.APPROVED.value, author.strip(), number),
     )
-    for row in old:
+    for row in old.values():
         if form(connection, row.id).in_force == 0:
             connection.execute("UPDATE manual_form SET state = ? WHERE id = ?", (State.SUPERSEDED.value, row.id))
         _noted(connection, row, row.id)

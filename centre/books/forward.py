@@ -1,16 +1,19 @@
 """What this centre forwards, as the books keep it: each interval once, with the revision that the upper centre has.
 
 The queue is what the upper centre lacks: a newer revision takes the place of an older one that still waits. A row is
-written when it differs from what was kept, so nothing is queued twice; it stays for good, to know what was told.
+written when it differs from what was kept, so nothing is queued twice; it stays for good, to know what was told. What
+was told and is no interval any more is withdrawn: by a revision of its own, that waits and goes up as any other.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from metering.intervals import NodeInterval
+from metering.intervals import WITHDRAWN, NodeInterval
+from metering.topics import Committed, decode_committed, encode_committed
 from wattline.clock import NS
 
 TABLES: Final = """
@@ -20,10 +23,14 @@ CREATE TABLE IF NOT EXISTS forwarded (
     grain TEXT NOT NULL, start INTEGER NOT NULL, content TEXT NOT NULL, revision INTEGER NOT NULL,
     confirmed INTEGER NOT NULL DEFAULT 0, UNIQUE (site, node, carrier, flow, grain, start)) STRICT;
 CREATE INDEX IF NOT EXISTS forwarded_waiting ON forwarded (site, id) WHERE confirmed < revision;
+CREATE INDEX IF NOT EXISTS forwarded_start ON forwarded (site, start);
+-- held: the parcels of a site that the upper centre said it holds, as it said so last
+CREATE TABLE IF NOT EXISTS forward_held (site TEXT PRIMARY KEY, held TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS forward_epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
 """
 
 _MS: Final = NS // 1000
+HELD_EPOCHS: Final = 4  # of a centre are remembered above: it asks only for that of its last start
 _FIND: Final = (
     "SELECT id, content, revision FROM forwarded"
     " WHERE site = ? AND node = ? AND carrier = ? AND flow = ? AND grain = ? AND start = ?"
@@ -35,6 +42,17 @@ class Sent(NamedTuple):
 
     id: int
     revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """All `intervals` of `grains` that a site has in [start, end) (UTC ns)."""
+
+    site: str
+    grains: Collection[str]
+    start: int
+    end: int
+    intervals: Collection[NodeInterval]
 
 
 def begin_epoch(connection: sqlite3.Connection, now_ns: int) -> int:
@@ -72,6 +90,33 @@ def put(connection: sqlite3.Connection, intervals: Iterable[NodeInterval], now_n
     return queued
 
 
+def keep(connection: sqlite3.Connection, look: Look, now_ns: int) -> int:
+    """Queue what differs from what is kept, and withdraw what the look did not find again; returns how many."""
+    keys = {interval.key for interval in look.intervals}
+    rows = connection.execute(
+        "SELECT node, carrier, flow, grain, start, content, revision FROM forwarded"
+        " WHERE site = ? AND start >= ? AND start < ?",
+        (look.site, look.start, look.end),
+    ).fetchall()
+    gone = [
+        interval_of((look.site, node, carrier, flow, grain), start, content, revision)
+        for node, carrier, flow, grain, start, content, revision in rows
+        if grain in look.grains and (look.site, node, carrier, flow, grain, start) not in keys
+    ]
+    return put(connection, [*look.intervals, *(_withdrawal(one) for one in gone)], now_ns)
+
+
+def _withdrawal(interval: NodeInterval) -> NodeInterval:
+    return replace(interval, amount=None, estimated=Decimal(0), shares=(), reason=WITHDRAWN)
+
+
+def reach(connection: sqlite3.Connection, site: str) -> tuple[int, int] | None:
+    """The first and the last start (UTC ns) of what is kept of a site; None: nothing is."""
+    (first,) = connection.execute("SELECT min(start) FROM forwarded WHERE site = ?", (site,)).fetchone()
+    (last,) = connection.execute("SELECT max(start) FROM forwarded WHERE site = ?", (site,)).fetchone()
+    return None if first is None else (first, last)
+
+
 def waiting(connection: sqlite3.Connection, site: str, after: int, limit: int) -> list[tuple[Sent, NodeInterval]]:
     """At most `limit` intervals of a site that the upper centre lacks, in the order of their rows behind `after`."""
     rows = connection.execute(
@@ -96,6 +141,41 @@ def confirm(connection: sqlite3.Connection, sent: Sequence[Sent]) -> None:
     connection.executemany(
         "UPDATE forwarded SET confirmed = ? WHERE id = ? AND confirmed < ?",
         [(one.revision, one.id, one.revision) for one in sent],
+    )
+
+
+def heard(connection: sqlite3.Connection, site: str, committed: Committed) -> bool:
+    """Keep what the upper centre says it holds; False, and nothing is kept, when it is less than it said before."""
+    row: tuple[str] | None = connection.execute("SELECT held FROM forward_held WHERE site = ?", (site,)).fetchone()
+    if row is not None and fell_back(decode_committed(row[0].encode()), committed):
+        return False
+    _hold(connection, site, committed)
+    return True
+
+
+def again(connection: sqlite3.Connection, site: str, committed: Committed) -> None:
+    """Everything of a site waits again: the upper centre lost what it had, and knows by revision what it has."""
+    connection.execute("UPDATE forwarded SET confirmed = 0 WHERE site = ?", (site,))
+    _hold(connection, site, committed)
+
+
+def _hold(connection: sqlite3.Connection, site: str, committed: Committed) -> None:
+    held = encode_committed(committed).decode()
+    connection.execute(
+        "INSERT INTO forward_held (site, held) VALUES (?, ?)"
+        " ON CONFLICT DO UPDATE SET held = excluded.held WHERE held <> excluded.held",
+        (site, held),
+    )
+
+
+def fell_back(before: Committed, now: Committed) -> bool:
+    """Whether a parcel that was held is not any more; epochs below those kept, once there are many, were forgotten."""
+    oldest = min(now.epochs, default=0) if len(now.epochs) >= HELD_EPOCHS else 0
+    return any(
+        not any(start <= first and last <= end for start, end in now.epochs.get(epoch, ()))
+        for epoch, ranges in before.epochs.items()
+        if epoch >= oldest
+        for first, last in ranges
     )
 
 

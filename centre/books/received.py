@@ -1,11 +1,14 @@
-"""What centres below forwarded: each interval once, at its newest revision, and which parcels brought it."""
+"""What centres below forwarded: each interval once, at its newest revision, and which parcels brought it.
+
+An interval that was withdrawn keeps its row, so that an older revision never comes back, and is not told of.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from centre.books.forward import content_of, interval_of
-from metering.intervals import IntervalParcel, NodeInterval
+from centre.books.forward import HELD_EPOCHS, content_of, interval_of
+from metering.intervals import NOT_METERED, IntervalParcel, NodeInterval
 from metering.topics import Committed, Ranges
 
 TABLES: Final = """
@@ -18,7 +21,8 @@ CREATE TABLE IF NOT EXISTS received_parcel (
     PRIMARY KEY (site, centre, epoch, first)) STRICT, WITHOUT ROWID;
 """
 
-_EPOCHS: Final = 4  # of a centre: it asks only for that of its last start
+_WITHDRAWN: Final = '"withdrawn: '  # in the content where the reason begins so; inside of a reason quotes are escaped
+
 _UPSERT: Final = (
     "INSERT INTO received (site, node, carrier, flow, grain, start, content, revision, at)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET content = excluded.content,"
@@ -60,7 +64,7 @@ def take(connection: sqlite3.Connection, parcel: IntervalParcel, now_ns: int) ->
     connection.execute(
         "DELETE FROM received_parcel WHERE site = ? AND centre = ? AND epoch NOT IN (SELECT DISTINCT epoch"
         " FROM received_parcel WHERE site = ? AND centre = ? ORDER BY epoch DESC LIMIT ?)",
-        (parcel.site, parcel.centre, parcel.site, parcel.centre, _EPOCHS),
+        (parcel.site, parcel.centre, parcel.site, parcel.centre, HELD_EPOCHS),
     )
     return changed
 
@@ -87,21 +91,41 @@ def committed(connection: sqlite3.Connection) -> Mapping[CentreKey, Committed]:
     return {key: Committed(epochs=epochs) for key, epochs in found.items()}
 
 
+def newest_centre(connection: sqlite3.Connection, site: str) -> CentreKey | None:
+    """The centre that forwards a site; of several, the one that was started last."""
+    row = connection.execute(
+        "SELECT centre FROM received_parcel WHERE site = ? ORDER BY epoch DESC, centre LIMIT 1", (site,)
+    ).fetchone()
+    return None if row is None else CentreKey(site, row[0])
+
+
 def flows_of(connection: sqlite3.Connection, site: str, node: str) -> list[tuple[str, str]]:
-    """Every carrier and flow that was ever received of a node."""
+    """Every carrier and flow that was ever received of a node, and not withdrawn."""
     return connection.execute(
-        "SELECT DISTINCT carrier, flow FROM received WHERE site = ? AND node = ? ORDER BY carrier, flow", (site, node)
+        "SELECT DISTINCT carrier, flow FROM received WHERE site = ? AND node = ? AND instr(content, ?) = 0"
+        " ORDER BY carrier, flow",
+        (site, node, _WITHDRAWN),
     ).fetchall()
 
 
 def intervals(
     connection: sqlite3.Connection, series: Series, grain: str, *, start: int, end: int
 ) -> list[NodeInterval]:
-    """Those that start in [start, end), in order."""
+    """Those that start in [start, end) and were not withdrawn, in order."""
     key = (series.site, series.node, series.carrier, series.flow, grain)
     rows = connection.execute(
         "SELECT start, content, revision FROM received WHERE site = ? AND node = ? AND carrier = ? AND flow = ?"
-        " AND grain = ? AND start >= ? AND start < ? ORDER BY start",
-        (*key, start, end),
+        " AND grain = ? AND start >= ? AND start < ? AND instr(content, ?) = 0 ORDER BY start",
+        (*key, start, end, _WITHDRAWN),
     )
     return [interval_of(key, at, content, revision) for at, content, revision in rows]
+
+
+def not_metered(connection: sqlite3.Connection, series: Series, grain: str, start: int) -> bool:
+    """Whether the centre below said that no meter counts it in the interval: there is nothing to wait for."""
+    row = connection.execute(
+        "SELECT instr(content, ?) FROM received WHERE site = ? AND node = ? AND carrier = ? AND flow = ? AND grain = ?"
+        " AND start = ?",
+        (f'"{NOT_METERED}"', *series, grain, start),
+    ).fetchone()
+    return row is not None and row[0] > 0

@@ -10,13 +10,14 @@ from centre.report.document import (
     Document,
     Table,
     Word,
-    choices_of,
     document,
     factor_table,
     name_of,
+    only_row,
     reason_of,
     short,
     term_value,
+    uses_of,
     value_of,
     yes,
 )
@@ -29,7 +30,8 @@ def audit(made: Statement, records: Records) -> Document:
     """The report `audit`."""
     energy = made.nodes[0].energy
     tables = (_balance(energy), _units(made), _ledger(records))
-    return document("audit", made, (*tables, factor_table(choices_of((energy.calorific, energy.equal_value)))))
+    uses = uses_of(made.nodes[:1], lambda node: (node.energy.calorific, node.energy.equal_value))
+    return document("audit", made, (*tables, factor_table(uses)))
 
 
 def _balance(energy: ComprehensiveEnergy) -> Table:
@@ -38,7 +40,7 @@ def _balance(energy: ComprehensiveEnergy) -> Table:
     for calorific, equal in zip(energy.calorific.terms, energy.equal_value.terms, strict=True):
         amounts = [None if item.value is None else short(item.value) for item in calorific.inputs]
         made = amounts[_INPUTS] if len(amounts) > _INPUTS else None
-        factors = [found.choices[0].row for found in (calorific, equal)]
+        factors = [only_row(found) for found in (calorific, equal)]
         rows.append(
             (
                 Word(f"carrier_{calorific.label}"), *amounts[:_INPUTS], made, calorific.inputs[0].unit,

@@ -32,10 +32,13 @@ Writes a report of a plant for a month (2026-11) or a year (2026).
 
   wattline centre report centre.yaml jiangjin-1 2026-11 statement
   wattline centre report centre.yaml jiangjin-1 2026 inventory --format xlsx --out inventory.xlsx
-  wattline centre report centre.yaml jiangjin-1 2026-11 footprint --production november.csv --lang zh --format html
+  wattline centre report centre.yaml jiangjin-1 2026-11 footprint --lang zh --format html
+  wattline centre report centre.yaml jiangjin-1 2026-11 footprint --batch B17
+  wattline centre report centre.yaml jiangjin-1 2026-11 unit-product --production november.csv
 
 Reports: {", ".join(REPORTS)}. The same readings, settings and days give the same bytes; --made-on keeps the factors
-that were known when the report was first made. PRODUCTION.CSV: product,name_en,name_zh,node,output,scrap,unit.
+that were known when the report was first made. What was produced is that of the books (approved rows of forms, CSV
+and MQTT), or of PRODUCTION.CSV: product,name_en,name_zh,node,output,scrap,unit.
 """
 _WHY: Final = f"""\
 Why a number is what it is: from the figure down to factor rows, days and register readings; every step is checked.
@@ -52,11 +55,12 @@ _T = TypeVar("_T")
 
 def report(argv: Sequence[str]) -> int:
     """`wattline centre report`; raises ConfigError."""
-    parser = _parser("report", _REPORT)
+    parser = parser_of("report", _REPORT)
     parser.add_argument("report", choices=REPORTS, metavar="REPORT")
     parser.add_argument("--format", choices=list(WRITERS), default="csv", help="default: csv")
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="default: en")
-    parser.add_argument("--production", type=Path, metavar="PRODUCTION.CSV", help="what was made in the period")
+    parser.add_argument("--production", type=Path, metavar="PRODUCTION.CSV", help="what was made; default: the books")
+    parser.add_argument("--batch", metavar="BATCH", help="the footprint of one batch that ended in the period")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     options = parser.parse_args(argv)
     setup = load_setup(options.settings)
@@ -64,11 +68,13 @@ def report(argv: Sequence[str]) -> int:
     async def make(service: Statements, period: Period, dates: ReportDates) -> bytes:
         maker = reports(service)
         nodes = [node.id for node in service.plant(options.site).tree.walk()]
-        made = () if options.production is None else load_production(options.production, nodes)
-        found = await maker.document(options.report, options.site, period, dates=dates, production=made)
+        made = None if options.production is None else load_production(options.production, nodes)
+        found = await maker.document(
+            options.report, options.site, period, dates=dates, production=made, batch=options.batch
+        )
         return maker.written(found, options.format, options.lang)[1]
 
-    body = _asked(setup, options, make)
+    body = asked(setup, options, make)
     if body is None:
         return 1
     if options.out is None:
@@ -80,7 +86,7 @@ def report(argv: Sequence[str]) -> int:
 
 def why_command(argv: Sequence[str]) -> int:
     """`wattline centre why`; raises ConfigError."""
-    parser = _parser("why", _WHY)
+    parser = parser_of("why", _WHY)
     parser.add_argument("figure", metavar="FIGURE")
     parser.add_argument("--all", action="store_true", help="also every quarter of an hour")
     parser.add_argument(
@@ -98,12 +104,12 @@ def why_command(argv: Sequence[str]) -> int:
         return adds_up
 
     if options.readings is not None:
-        return 0 if _asked(setup, options, rows) else 1
+        return 0 if asked(setup, options, rows) else 1
 
     async def make(service: Statements, period: Period, dates: ReportDates) -> Trace:
         return await why(service, options.site, period, options.figure, dates)
 
-    trace = _asked(setup, options, make)
+    trace = asked(setup, options, make)
     if trace is None:
         return 1
     for depth, sign, step in trace.walk():
@@ -129,7 +135,8 @@ def line(depth: int, sign: int, step: Step) -> str:
     return told
 
 
-def _parser(name: str, about: str) -> argparse.ArgumentParser:
+def parser_of(name: str, about: str) -> argparse.ArgumentParser:
+    """What commands that ask about a period of a site have in common."""
     parser = argparse.ArgumentParser(
         prog=f"wattline centre {name}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -143,7 +150,7 @@ def _parser(name: str, about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _asked(
+def asked(
     setup: Setup, options: argparse.Namespace, make: Callable[[Statements, Period, ReportDates], Awaitable[_T]]
 ) -> _T | None:
     """What `make` gives, over the store of the settings; None with a message where there is no answer."""

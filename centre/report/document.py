@@ -1,18 +1,27 @@
 """A report as data: facts and tables, in no language and no format yet. The writers make both of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from centre.accounting.exact import rounded
 from centre.accounting.factor_choice import Choice
+from centre.accounting.factors import FactorRow
 from centre.accounting.terms import Term, Total
 from centre.accounting.zones import local_day
-from centre.statement import Statement
+from centre.period import Period
+from centre.statement import NodeStatement, Statement
+from centre.statement_figures import NodeFigures
+from centre.statement_year import spans
 
 FACTORS: Final = "factors"
-_SHOWN: Final = {"contract": {"bill"}, "accuracy": {"balances", "meters"}}  # in which tables they have a say
+_EXACT: Final = 6  # places of an amount that is rounded only in its line
+_SHOWN: Final = {
+    "contract": {"bill", "bill_sections"},
+    "accuracy": {"balances", "running_balances", "meters"},
+}  # in which tables they have a say
 
 
 class Word(NamedTuple):
@@ -96,20 +105,38 @@ def choices_of(totals: Iterable[Total]) -> list[Choice]:
     return [choice for total in totals for term in total.terms for choice in term.choices]
 
 
-def factor_table(choices: Iterable[Choice]) -> Table:
-    """The rows that were used, each once, with where they come from and whether somebody has checked them."""
-    rows: dict[str, tuple[Cell, ...]] = {}
-    for choice in choices:
-        row = choice.row
-        if row is not None:
-            published = None if row.published_on is None else row.published_on.isoformat()
-            rows[row.id] = (
-                row.id, row.carrier, row.metric, row.value, row.value_unit, row.region, row.factor_set, published,
-                f"{choice.policy}: {choice.reason}", yes(row.confirmed), row.source,
-            )  # fmt: skip
+def uses_of(
+    nodes: Iterable[NodeStatement], pick: Callable[[NodeFigures], Iterable[Total]]
+) -> list[tuple[Period, Choice]]:
+    """What was chosen for the totals of some nodes, month by month."""
+    parts = [part for node in nodes for part in node.months or (node,)]
+    return [(part.period, choice) for part in parts for choice in choices_of(pick(part))]
+
+
+def factor_table(uses: Iterable[tuple[Period, Choice]]) -> Table:
+    """The rows that were used, each once: for which months, where they come from, whether somebody has checked them."""
+    used: dict[str, tuple[FactorRow, list[Period], dict[str, None]]] = {}
+    for period, choice in uses:
+        if choice.row is not None:
+            _, periods, why = used.setdefault(choice.row.id, (choice.row, [], {}))
+            periods.append(period)
+            why[f"{choice.policy}: {choice.reason}"] = None
+    rows = tuple(
+        (
+            row.id, row.carrier, row.metric, row.value, row.value_unit, row.region, row.factor_set,
+            None if row.published_on is None else row.published_on.isoformat(), "; ".join(why), spans(periods),
+            yes(row.confirmed), row.source,
+        )
+        for _, (row, periods, why) in sorted(used.items())
+    )  # fmt: skip
     columns = ("factor", "carrier", "metric", "value", "unit", "region", "factor_set", "published_on", "chosen_by",
-               "confirmed", "source")  # fmt: skip
-    return Table(key=FACTORS, columns=columns, rows=tuple(rows[key] for key in sorted(rows)))
+               "months", "confirmed", "source")  # fmt: skip
+    return Table(key=FACTORS, columns=columns, rows=rows)
+
+
+def only_row(found: Term) -> FactorRow | None:
+    """The row of a term with one factor; None where there is none, or the months of a year have several."""
+    return found.choices[0].row if len(found.choices) == 1 else None
 
 
 def tariff_table(made: Statement) -> Table:
@@ -127,6 +154,26 @@ def tariff_table(made: Statement) -> Table:
         ]  # fmt: skip
     columns = ("from", "item", "quantity", "unit", "price", "amount", "currency", "reason", "confirmed", "source")
     return Table(key="bill", columns=columns, rows=tuple(rows))
+
+
+def sections_table(made: Statement) -> Table:
+    """What the lines of a bill are made of since each day on which a meter or the contract changed."""
+    zone = ZoneInfo(made.zone)
+    rows: list[tuple[Cell, ...]] = []
+    for bill in made.bills:
+        devices = {local_day(one.start, zone).isoformat(): ", ".join(one.meters) for one in bill.sections}
+        rows += [
+            (
+                part.since, devices[part.since], name_of(line.name), part.key, short(part.quantity), line.unit,
+                part.price, str(part.share), rounded(part.amount, _EXACT), bill.currency,
+            )
+            for line in bill.lines
+            for part in line.parts
+            if part.since
+        ]  # fmt: skip
+    columns = ("since", "device", "item", "bill_part", "quantity", "unit", "price", "share_of_month", "amount",
+               "currency")  # fmt: skip
+    return Table(key="bill_sections", columns=columns, rows=tuple(rows))
 
 
 def value_of(found: Total) -> Cell:

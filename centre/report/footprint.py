@@ -1,16 +1,23 @@
-"""The footprint of products as a record for a customer: each input with its factor, what was cut off, the sum per unit.
+"""The footprint of products as a record for a customer: each input with factor and share, what was cut off, the sum.
 
-A product is taken to be all that its node made in the period, so its meters are the allocation (rule F16).
+A node that makes one product has its meters for an allocation; several share by sub-meter, mass or value (rule F16).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
 
+from centre.accounting.allocation import Shares
 from centre.accounting.factor_choice import FactorBook
-from centre.accounting.product import CutOff, Flow, Footprint, Kind, Study, footprint
-from centre.accounting.terms import Input
+from centre.accounting.product import Flow, Footprint, Study, footprint
+from centre.accounting.terms import Input, Term
 from centre.carriers import Carrier
-from centre.carriers import Flow as Way
 from centre.plant import Plant
+from centre.product_shares import Sharing
+from centre.product_study import BOUNDARY, BatchStudy, period_study
+from centre.production import Production
 from centre.records import Rules
 from centre.report.document import (
     Cell,
@@ -26,100 +33,136 @@ from centre.report.document import (
     value_of,
     yes,
 )
-from centre.report.production import Production
-from centre.statement import NodeStatement, Statement
+from centre.statement import Statement
+from wattline.clock import NS
 
-_CARRIERS = {
-    Carrier.ELECTRICITY: (Kind.ENERGY, "electricity"),
-    Carrier.NATURAL_GAS: (Kind.FUEL, "natural_gas"),
-    Carrier.HEAT: (Kind.ENERGY, "purchased_heat"),
-    Carrier.FRESH_WATER: (Kind.ENERGY, "fresh_water"),
-}
-CUT_OFFS = (
-    CutOff(label="materials", why="no bill of materials was entered"),
-    CutOff(label="transport", why="no transports were entered"),
-    CutOff(label="waste", why="no waste of the product was entered"),
-)
-BOUNDARY = "gate_to_gate"
+Records = Sequence[tuple[Production, Footprint]]
+
+_ALONE: Final = "alone"
 
 
-def footprints(made: Statement, production: Sequence[Production], plant: Plant, rules: Rules) -> Document:
-    """The report `footprint`, a record for each product."""
-    book = FactorBook(rows=rules.factors, policy=rules.terms.product.policy, dates=made.dates, region=plant.region)
-    records = [
-        (item, footprint(study(item, node, made), book))
-        for item in production
-        for node in [made.node(item.node)]
-        if node is not None
-    ]
-    columns = ("product", "name", "per_unit", "unit", "total", "output", "output_unit", "scrap", "boundary", "policy",
-               "primary_share", "confirmed", "remarks", "reason")  # fmt: skip
+def footprint_book(made: Statement, plant: Plant, rules: Rules) -> FactorBook:
+    """The factors that footprints of a plant are made with."""
+    return FactorBook(rows=rules.factors, policy=rules.terms.product.policy, dates=made.dates, region=plant.region)
+
+
+def footprints(sharing: Sharing, book: FactorBook) -> Document:
+    """The report `footprint` of a period, a record for each product of each node."""
+    made = sharing.made
+    found = [(item, period_study(item, node, sharing)) for item in sharing.production
+             for node in [made.node(item.node)] if node is not None]  # fmt: skip
+    return _document(made, _made(found, book), () if found else ("note_no_production",))
+
+
+def batch_footprints(made: Statement, batches: Sequence[BatchStudy], book: FactorBook) -> Document:
+    """The report `footprint` of one batch, a record for each of its rows."""
+    return _document(made, _made([(batch.item, batch.study) for batch in batches], book), ("note_batch",))
+
+
+def _made(studies: Sequence[tuple[Production, Study]], book: FactorBook) -> Records:
+    return [(item, footprint(study, book)) for item, study in studies]
+
+
+def _document(made: Statement, records: Records, notes: Sequence[str]) -> Document:
+    columns = ("product", "name", "node", "per_unit", "unit", "total", "output", "output_unit", "scrap", "boundary",
+               "policy", "primary_share", "confirmed", "remarks", "reason")  # fmt: skip
+    left_out = tuple(
+        (item.product, Word(f"cut_{cut.label}"), cut.why) for item, found in records for cut in found.study.cut_offs
+    )
     return document(
         "footprint",
         made,
         (
             Table(key="footprints", columns=columns, rows=tuple(_record(item, found) for item, found in records)),
             _inputs(records),
-            Table(
-                key="cut_offs",
-                columns=("product", "left_out", "reason"),
-                rows=tuple(
-                    (item.product, Word(f"cut_{cut.label}"), cut.why) for item, _ in records for cut in CUT_OFFS
-                ),
-            ),
-            factor_table(choices_of(found.total for _, found in records)),
+            shares_table([(item, flow.label, flow.shares) for item, found in records for flow in found.study.flows]),
+            production_table([item for item, _ in records], ZoneInfo(made.zone)),
+            Table(key="cut_offs", columns=("product", "left_out", "reason"), rows=left_out),
+            factor_table((made.period, choice) for choice in choices_of(found.total for _, found in records)),
         ),
-        () if records else ("note_no_production",),
-    )
-
-
-def study(item: Production, node: NodeStatement, made: Statement) -> Study:
-    """What is known of a product in the period of a statement."""
-    origin = f"production:{item.origin}"
-    return Study(
-        product=item.product,
-        begin=made.period.first,
-        end=made.period.last,
-        boundary=BOUNDARY,
-        output=Input(id=origin, value=item.output, unit=item.unit),
-        scrap=Input(id=origin, value=item.scrap, unit=item.unit),
-        flows=[
-            Flow(
-                label=line.carrier.value,
-                kind=_CARRIERS[line.carrier][0],
-                carrier=_CARRIERS[line.carrier][1],
-                amount=amount,
-            )
-            for line in node.lines
-            for amount in [line.flows.get(Way.IMPORT)]
-            if amount is not None
-        ],
-        cut_offs=CUT_OFFS,
+        notes,
     )
 
 
 def _record(item: Production, found: Footprint) -> tuple[Cell, ...]:
-    each = found.per_unit
+    each, output = found.per_unit, found.study.output
     return (
-        item.product, name_of(item.name), None if each.value is None else short(each.value), each.unit,
-        value_of(found.total), item.output, item.unit, item.scrap, Word(BOUNDARY), found.policy, found.primary,
-        yes(not found.total.unverified), ", ".join(found.notes), each.reason,
+        item.product, name_of(item.name), item.node, None if each.value is None else short(each.value), each.unit,
+        value_of(found.total), _cell(output), output.unit, _cell(item.scrap), Word(BOUNDARY), found.policy,
+        found.primary, yes(not found.total.unverified), ", ".join(found.notes), each.reason,
     )  # fmt: skip
 
 
-def _inputs(records: Sequence[tuple[Production, Footprint]]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for item, found in records:
-        for term in found.total.terms:
-            amount = term.inputs[0]
-            factors = " x ".join(choice.row.id for choice in term.choices if choice.row is not None)
-            rows.append(
-                (
-                    item.product, Word(f"carrier_{term.label}"), None if amount.value is None else short(amount.value),
-                    amount.unit, amount.id, factors, None if term.value is None else short(term.value), term.unit,
-                    yes(not term.unverified), reason_of(term),
-                )
-            )  # fmt: skip
-    columns = ("product", "carrier", "activity", "unit", "input", "factor", "emission", "emission_unit", "confirmed",
-               "reason")  # fmt: skip
+def _inputs(records: Records) -> Table:
+    """Each flow: what was taken in, the share of it and how that was found, the factors, what it makes."""
+    rows = [
+        _input(item, flow, term, found.study.product)
+        for item, found in records
+        for flow, term in zip(found.study.flows, found.total.terms, strict=True)
+    ]
+    columns = ("product", "carrier", "input", "quantity", "shared_by", "share", "activity", "unit", "factor",
+               "emission", "emission_unit", "confirmed", "reason")  # fmt: skip
     return Table(key="footprint_inputs", columns=columns, rows=tuple(rows))
+
+
+def _input(item: Production, flow: Flow, term: Term, name: str) -> tuple[Cell, ...]:
+    part = flow.amount if flow.shares is None else term.inputs[1]
+    factors = " x ".join(choice.row.id for choice in term.choices if choice.row is not None)
+    return (
+        item.product, carrier_name(flow.label), flow.amount.id, _cell(flow.amount), shared_by(flow.shares),
+        Decimal(1) if flow.shares is None else flow.shares.of.get(name), _cell(part), part.unit, factors,
+        None if term.value is None else short(term.value), term.unit, yes(not term.unverified), reason_of(term),
+    )  # fmt: skip
+
+
+def carrier_name(label: str) -> Cell:
+    """A carrier in the reader's language, or a fuel as the factor table names it."""
+    return Word(f"carrier_{label}") if label in set(Carrier) else label
+
+
+def shared_by(found: Shares | None) -> Cell:
+    """How a share was found."""
+    if found is None:
+        return Word(f"shared_{_ALONE}")
+    return None if found.keys is None else Word(f"shared_{found.keys.basis}")
+
+
+def shares_table(found: Sequence[tuple[Production, str, Shares | None]]) -> Table:
+    """The key and the share of every product that has a part in something, and the better bases that were wanting."""
+    rows: dict[tuple[str, str, str], tuple[Cell, ...]] = {}
+    for item, label, split in found:
+        if split is None:
+            continue
+        wanting = "; ".join(f"{basis}: {why}" for basis, why in split.passed_over)
+        keys: Mapping[str, Input | None] = {item.product: None} if split.keys is None else split.keys.of
+        for name, key in keys.items():
+            rows[item.node, f"{label} {sorted(keys)}", name] = (
+                item.node, carrier_name(label), name, shared_by(split), None if key is None else key.id,
+                None if key is None else _cell(key), None if key is None else key.unit, split.of.get(name), wanting,
+                split.reason,
+            )  # fmt: skip
+    columns = ("node", "carrier", "product", "shared_by", "key", "value", "unit", "share", "passed_over", "reason")
+    return Table(key="shares", columns=columns, rows=tuple(rows.values()))
+
+
+def production_table(production: Sequence[Production], zone: tzinfo) -> Table:
+    """Every row of what was made."""
+
+    def clock(at: int | None) -> str | None:
+        return None if at is None else datetime.fromtimestamp(at // NS, zone).isoformat()
+
+    rows = tuple(
+        (
+            item.product, item.node, row.batch, clock(row.begin), clock(row.end), _cell(row.output), row.output.unit,
+            _cell(row.scrap), _cell(row.mass), _cell(row.value), row.id,
+        )
+        for item in production
+        for row in item.rows
+    )  # fmt: skip
+    columns = ("product", "node", "batch", "from", "to", "output", "output_unit", "scrap", "mass_kg", "value_cny",
+               "source")  # fmt: skip
+    return Table(key="production_rows", columns=columns, rows=rows)
+
+
+def _cell(found: Input) -> Cell:
+    return None if found.value is None else short(found.value)

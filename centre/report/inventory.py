@@ -4,7 +4,8 @@ Categories are those of ISO 14064-1: 1 direct, 2 from imported energy. Imported 
 market, and is never added up twice. What is not counted is said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from centre.accounting.terms import ZERO, Input, Total
 from centre.report.document import (
@@ -12,30 +13,33 @@ from centre.report.document import (
     Document,
     Table,
     Word,
-    choices_of,
     document,
     factor_table,
     reason_of,
     short,
     term_value,
+    uses_of,
     value_of,
     yes,
 )
-from centre.statement import Statement
+from centre.statement import NodeStatement, Statement
+from centre.statement_figures import NodeFigures
+from centre.statement_year import by_rows, spans
 
-_COLUMNS = ("category", "emission_source", "activity", "unit", "input", "factor", "emission", "emission_unit",
+_COLUMNS = ("category", "emission_source", "activity", "unit", "input", "factor", "months", "emission", "emission_unit",
             "confirmed", "reason")  # fmt: skip
+
+_CATEGORIES: Final[Mapping[str, Callable[[NodeFigures], Total]]] = {
+    "category_1": lambda node: node.scope1,
+    "category_2_location": lambda node: node.scope2.location,
+    "category_2_market": lambda node: node.scope2.market,
+}
 
 
 def inventory(made: Statement) -> Document:
     """The report `inventory`, of the whole plant."""
     plant = made.nodes[0]
-    totals = (plant.scope1, plant.scope2.location, plant.scope2.market)
-    sources = (
-        *_sources("category_1", plant.scope1),
-        *_sources("category_2_location", plant.scope2.location),
-        *_sources("category_2_market", plant.scope2.market),
-    )
+    sources = tuple(row for category, pick in _CATEGORIES.items() for row in _sources(category, plant, pick))
     return document(
         "inventory",
         made,
@@ -43,19 +47,23 @@ def inventory(made: Statement) -> Document:
             Table(key="sources", columns=_COLUMNS, rows=sources),
             _totals(made),
             _quality(made),
-            factor_table(choices_of(totals)),
+            factor_table(uses_of([plant], lambda node: [pick(node) for pick in _CATEGORIES.values()])),
         ),
         ("note_boundary", "note_not_counted", "note_scope2_twice"),
     )
 
 
-def _sources(category: str, found: Total) -> Iterator[tuple[Cell, ...]]:
-    for term in found.terms:
+def _sources(category: str, plant: NodeStatement, pick: Callable[[NodeFigures], Total]) -> Iterator[tuple[Cell, ...]]:
+    """A line for each source; in a year for each that has rows of its own, with its months."""
+    months = [(month.period, pick(month)) for month in plant.months]
+    lines = by_rows(plant.period, months) if months else [((plant.period,), term) for term in pick(plant).terms]
+    for periods, term in lines:
         amount = term.inputs[0] if term.inputs else Input(id="", value=None, unit="", reason=term.reason)
         factors = " x ".join(choice.row.id for choice in term.choices if choice.row is not None)
         yield (
             Word(category), Word(f"source_{term.label}"), None if amount.value is None else short(amount.value),
-            amount.unit, amount.id, factors, term_value(term), term.unit, yes(not term.unverified), reason_of(term),
+            amount.unit, amount.id, factors, spans(periods), term_value(term), term.unit, yes(not term.unverified),
+            reason_of(term),
         )  # fmt: skip
 
 

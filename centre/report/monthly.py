@@ -1,42 +1,70 @@
 """The statement of a month or a year: quantities, energy, carbon, water, balances and the bill, node by node."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from centre.accounting.registers import Flag
+from centre.accounting.terms import Total
 from centre.carriers import Flow
+from centre.emitted import Emitted
 from centre.report.document import (
     Cell,
     Document,
     Table,
     Word,
-    choices_of,
     document,
     factor_table,
     name_of,
     reason_of,
+    sections_table,
     short,
     tariff_table,
+    uses_of,
     value_of,
     yes,
 )
+from centre.report.pollutants import pollutant_table
 from centre.report.told import told_tables
 from centre.statement import NodeStatement, Statement
+from centre.statement_figures import NodeFigures
 from centre.statement_lines import CarrierLine
+from wattline.clock import NS
 
 _FLAGS = tuple(Flag)
 
 
-def monthly(made: Statement) -> Document:
+def monthly(made: Statement, emitted: Sequence[Emitted] = ()) -> Document:
     """The report `statement`."""
-    totals = [
-        total
+    outlets = (pollutant_table(emitted),) if emitted else ()
+    months = (_months(made),) if made.period.month is None else ()
+    running = _running(made)
+    sections = sections_table(made)
+    tables = (
+        _quantities(made), _energy(made), _carbon(made), *months, _water(made), *outlets, _balances(made),
+        *((running,) if running.rows else ()), tariff_table(made), *((sections,) if sections.rows else ()),
+    )  # fmt: skip
+    return document("statement", made, (*tables, *told_tables(made), factor_table(uses_of(made.nodes, _totals))))
+
+
+def _totals(node: NodeFigures) -> tuple[Total, ...]:
+    return (node.energy.calorific, node.energy.equal_value, node.scope1, node.scope2.location, node.scope2.market)
+
+
+def _months(made: Statement) -> Table:
+    """The months whose sum a year is."""
+    rows = tuple(
+        (
+            month.period.label, node.id, name_of(node.name), *(value_of(total) for total in _totals(month)),
+            ", ".join(dict.fromkeys(reason for total in _totals(month) for reason in [reason_of(total)] if reason)),
+        )
         for node in made.nodes
-        for total in (node.energy.calorific, node.energy.equal_value, node.scope1, node.scope2.location,
-                      node.scope2.market)
-    ]  # fmt: skip
-    tables = (_quantities(made), _energy(made), _carbon(made), _water(made), _balances(made), tariff_table(made))
-    return document("statement", made, (*tables, *told_tables(made), factor_table(choices_of(totals))))
+        for month in node.months
+    )  # fmt: skip
+    columns = ("period", "node", "name", "calorific", "equal_value", "scope1", "scope2_location", "scope2_market",
+               "reason")  # fmt: skip
+    return Table(key="months", columns=columns, rows=rows)
 
 
 def _quantities(made: Statement) -> Table:
@@ -110,3 +138,24 @@ def _balances(made: Statement) -> Table:
     columns = ("node", "name", "carrier", "available", "unmetered", "uncertainty", "unit", "share_percent", "covered",
                "verdict", "reason")  # fmt: skip
     return Table(key="balances", columns=columns, rows=tuple(rows))
+
+
+def _running(made: Statement) -> Table:
+    """Provisional balances, over the stretch named, with the band of two standard deviations."""
+    zone = ZoneInfo(made.zone)
+    rows: list[tuple[Cell, ...]] = []
+    for node in made.nodes:
+        for carrier, found in node.running.items():
+            line = node.line(carrier)
+            low, high = found.band or (None, None)
+            ends = (datetime.fromtimestamp(at // NS, zone).isoformat() for at in (found.start, found.end))
+            rows.append(
+                (
+                    node.id, name_of(node.name), Word(f"carrier_{carrier}"), *ends, found.available, found.unmetered,
+                    low, high, "" if line is None else line.unit, found.share_percent,
+                    None if found.verdict is None else Word(f"verdict_{found.verdict}"), found.reason,
+                )
+            )  # fmt: skip
+    columns = ("node", "name", "carrier", "from", "to", "available", "unmetered", "band_low", "band_high", "unit",
+               "share_percent", "verdict", "reason")  # fmt: skip
+    return Table(key="running_balances", columns=columns, rows=tuple(rows))

@@ -1,28 +1,15 @@
-"""What was produced in a period, by product and node: the door of a CSV file."""
+"""What was produced in a period, by product and node: the door of a CSV file, for what is not in the books."""
 
 import csv
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
+from centre.production import Production, produced
 from wattline.errors import ConfigError
 
 _COLUMNS: Final = ("product", "name_en", "name_zh", "node", "output", "scrap", "unit")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Production:
-    """Good output and scrap of a product, made by the whole of a node in the period. `origin`: where it stands."""
-
-    product: str
-    name: dict[str, str]
-    node: str
-    output: Decimal
-    scrap: Decimal
-    unit: str
-    origin: str
 
 
 def load_production(path: Path, nodes: Collection[str]) -> Sequence[Production]:
@@ -32,9 +19,15 @@ def load_production(path: Path, nodes: Collection[str]) -> Sequence[Production]:
             reader = csv.DictReader(file, strict=True)
             if tuple(reader.fieldnames or ()) != _COLUMNS:
                 raise ConfigError(f"{path}:1: the columns must be {','.join(_COLUMNS)}")
-            return [
-                _row(fields, f"{path}:{reader.line_num}", f"{path.name}:{reader.line_num}", nodes) for fields in reader
-            ]
+            found: dict[tuple[str, str], Production] = {}
+            for fields in reader:
+                row = _row(fields, f"{path}:{reader.line_num}", f"{path.name}:{reader.line_num}", nodes)
+                if (row.product, row.node) in found:
+                    raise ConfigError(
+                        f"{path}:{reader.line_num}: {row.product} of {row.node} stands here a second time"
+                    )
+                found[row.product, row.node] = row
+            return list(found.values())
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise ConfigError(f"{path}: cannot be read: {err}") from err
 
@@ -45,14 +38,17 @@ def _row(fields: Mapping[str, str | None], where: str, origin: str, nodes: Colle
         raise ConfigError(f"{where}: a row has {len(_COLUMNS)} fields, product and unit among them")
     if told["node"] not in nodes:
         raise ConfigError(f"{where}: node: {fields['node']} is no node of the plant")
+    row = produced(
+        origin,
+        output=_number(told["output"], f"{where}: output"),
+        scrap=_number(told["scrap"] or "0", f"{where}: scrap"),
+        unit=told["unit"],
+    )
     return Production(
         product=told["product"],
         name={"en": told["name_en"], "zh": told["name_zh"]},
         node=told["node"],
-        output=_number(told["output"], f"{where}: output"),
-        scrap=_number(told["scrap"] or "0", f"{where}: scrap"),
-        unit=told["unit"],
-        origin=origin,
+        rows=(row,),
     )
 
 

@@ -8,19 +8,27 @@ from centre.accounting.benchmark import BenchmarkRow, load_benchmarks
 from centre.accounting.factor_choice import ReportDates
 from centre.errors import FigureError
 from centre.period import Period
+from centre.product_figures import batches_of, sharing_of
+from centre.production import Production
 from centre.report.audit import audit
 from centre.report.document import Document
-from centre.report.footprint import footprints
+from centre.report.equipment import equipment
+from centre.report.footprint import batch_footprints, footprint_book, footprints
 from centre.report.inventory import inventory
 from centre.report.monthly import monthly
-from centre.report.production import Production
+from centre.report.pollutants import pollutants
 from centre.report.unit_product import unit_product
 from centre.report.upload import Codes, load_codes, upload
 from centre.report.writers import WRITERS, Words, load_words
-from centre.statements import Statements
+from centre.statement import Statement
+from centre.statement_ledgers import emitted_in, machines_in
+from centre.statements import Basis, Statements
 from wattline.resources import config_dir
 
-REPORTS: Final = ("statement", "inventory", "audit", "unit-product", "upload", "footprint")
+LEDGERS: Final = ("pollutants", "equipment")
+"""Those that no factor has a part in."""
+
+REPORTS: Final = ("statement", "inventory", "audit", "unit-product", "upload", "footprint", *LEDGERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +42,38 @@ class Reports:
 
     async def document(
         self, report: str, site: str, period: Period, *, dates: ReportDates | None = None,
-        production: Sequence[Production] = (),
+        production: Sequence[Production] | None = None, batch: str | None = None,
     ) -> Document:  # fmt: skip
-        """A report as data; raises FigureError or StoreError."""
+        """A report as data; raises FigureError or StoreError.
+
+        `production`, where given, stands for what the books tell of the period; `batch` asks for the footprint of one.
+        """
+        if batch is not None and report != "footprint":
+            raise FigureError("no_report_of_a_batch", "of a batch there is the report footprint", 400)
         if report not in REPORTS:
             raise FigureError("unknown_report", f"there is no report {report[:64]!r}: {', '.join(REPORTS)}", 404)
         service = self.statements
         basis = await service.basis(site, period)
         made = await service.of_basis(basis, dates or await service.dates_of(site, period))
-        if report == "statement":
-            return monthly(made)
+        if report in {"statement", *LEDGERS}:
+            return await self._with_ledgers(report, basis, made)
         if report == "inventory":
             return inventory(made)
         if report == "audit":
             return audit(made, basis.records)
-        if report == "unit-product":
-            return unit_product(made, production, self.levels)
         if report == "upload":
             return upload(made, self.codes)
-        return footprints(made, production, basis.plant, service.rules[site])
+        book = footprint_book(made, basis.plant, service.rules[site])
+        if batch is not None:
+            return batch_footprints(made, await batches_of(service, basis, batch), book)
+        sharing = await sharing_of(service, basis, made, production)
+        return unit_product(sharing, self.levels) if report == "unit-product" else footprints(sharing, book)
+
+    async def _with_ledgers(self, report: str, basis: Basis, made: Statement) -> Document:
+        if report == "equipment":
+            return equipment(made, await machines_in(self.statements, basis, made))
+        emitted = await emitted_in(self.statements, basis)
+        return pollutants(made, emitted) if report == "pollutants" else monthly(made, emitted)
 
     def written(self, found: Document, form: str, lang: str) -> tuple[str, bytes]:
         """(media type, bytes); raises FigureError for a format or language that there is not."""

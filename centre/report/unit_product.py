@@ -1,68 +1,82 @@
-"""Energy per unit of product against baseline and advanced levels, and what a unit took of each carrier."""
+"""Energy per unit of product against baseline and advanced levels, and what a unit took of each carrier.
+
+What several products of a node have in common is shared as for a footprint (rule F16).
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
+from centre.accounting.allocation import Shares, allocate
 from centre.accounting.benchmark import BenchmarkRow, row_on, standing
+from centre.accounting.product import NOT_ALLOCATED
 from centre.accounting.ratios import ratio
-from centre.accounting.terms import Input
+from centre.accounting.terms import Input, Term, total
+from centre.product_shares import Sharing
+from centre.production import Production
 from centre.report.document import (
     Cell,
     Document,
     Table,
     Word,
-    choices_of,
     document,
     factor_table,
     name_of,
     reason_of,
     short,
+    uses_of,
     yes,
 )
-from centre.report.production import Production
-from centre.statement import NodeStatement, Statement
+from centre.report.footprint import production_table, shared_by, shares_table
+from centre.statement import NodeStatement
 
 
-def unit_product(made: Statement, production: Sequence[Production], levels: Sequence[BenchmarkRow]) -> Document:
+def unit_product(sharing: Sharing, levels: Sequence[BenchmarkRow]) -> Document:
     """The report `unit-product`; levels are those of the last day of the period."""
+    made = sharing.made
     rows: list[tuple[Cell, ...]] = []
     parts: list[tuple[Cell, ...]] = []
     nodes: list[NodeStatement] = []
-    for item in production:
+    splits: list[tuple[Production, str, Shares | None]] = []
+    for item in sharing.production:
         node = made.node(item.node)
         if node is not None:
             nodes.append(node)
-            rows.append(_product(item, node, row_on(levels, item.product, made.period.last)))
-            parts += _carriers(item, node)
+            rows.append(_product(item, node, sharing, row_on(levels, item.product, made.period.last)))
+            parts += _carriers(item, node, sharing)
+            splits += [(item, term.label, sharing.of(item, term.label)) for term in node.energy.calorific.terms]
     columns = ("product", "name", "node", "output", "output_unit", "kgce", "per_unit", "unit", "baseline", "advanced",
                "level_reached", "edition", "confirmed", "reason")  # fmt: skip
-    totals = [node.energy.calorific for node in nodes]
+    of_carrier = ("product", "node", "carrier", "shared_by", "quantity", "per_unit", "unit", "reason")
     return document(
         "unit-product",
         made,
         (
             Table(key="products", columns=columns, rows=tuple(rows)),
-            Table(
-                key="per_carrier",
-                columns=("product", "carrier", "quantity", "per_unit", "unit", "reason"),
-                rows=tuple(parts),
-            ),
-            factor_table(choices_of(totals)),
+            Table(key="per_carrier", columns=of_carrier, rows=tuple(parts)),
+            shares_table(splits),
+            production_table(sharing.production, ZoneInfo(made.zone)),
+            factor_table(uses_of(nodes, lambda node: (node.energy.calorific,))),
         ),
         () if rows else ("note_no_production",),
     )
 
 
-def _product(item: Production, node: NodeStatement, level: BenchmarkRow | None) -> tuple[Cell, ...]:
+def _product(
+    item: Production, node: NodeStatement, sharing: Sharing, level: BenchmarkRow | None
+) -> tuple[Cell, ...]:  # fmt: skip
     """Levels in kgce are compared; the node's energy is calorific."""
-    energy = node.energy.calorific
+    energy = total([_part(term, sharing.of(item, term.label), item) for term in node.energy.calorific.terms], "tce")
     kgce = None if energy.value is None else short(energy.value * 1000)
     amount = Input(id=node.id, value=kgce, unit="kgce", reason=reason_of(energy))
-    each = ratio(item.product, amount, _output(item), unit=f"kgce/{item.unit}")
+    output = item.output
+    each = ratio(item.product, amount, output, unit=f"kgce/{output.unit}")
     fits = level is not None and level.unit == each.unit
-    reached = standing(level, consumption=kgce, output=item.output) if fits and kgce is not None else None
+    reached = None
+    if level is not None and fits and kgce is not None and output.value is not None:
+        reached = standing(level, consumption=kgce, output=output.value)
     return (
-        item.product, name_of(item.name), item.node, item.output, item.unit, kgce,
+        item.product, name_of(item.name), item.node, output.value, output.unit, kgce,
         None if each.value is None else short(each.value), each.unit,
         None if level is None or not fits else level.baseline, None if level is None or not fits else level.advanced,
         None if reached is None or reached.level is None else Word(f"level_{reached.level}"),
@@ -71,16 +85,30 @@ def _product(item: Production, node: NodeStatement, level: BenchmarkRow | None) 
     )  # fmt: skip
 
 
-def _output(item: Production) -> Input:
-    return Input(id=f"production:{item.origin}", value=item.output, unit=item.unit)
+def _part(term: Term, split: Shares | None, item: Production) -> Term:
+    """What of a term is the product's."""
+    value, reason = _share(term.value, split, item)
+    return Term(label=term.label, value=value, unit=term.unit, inputs=term.inputs, choices=term.choices,
+                reason=term.reason or reason)  # fmt: skip
 
 
-def _carriers(item: Production, node: NodeStatement) -> list[tuple[Cell, ...]]:
+def _share(value: Decimal | None, split: Shares | None, item: Production) -> tuple[Decimal | None, str | None]:
+    if split is None or value is None:
+        return value, None
+    part = allocate(value, split).get(item.product)
+    return part, None if part is not None else split.reason or NOT_ALLOCATED
+
+
+def _carriers(item: Production, node: NodeStatement, sharing: Sharing) -> list[tuple[Cell, ...]]:
     found: list[tuple[Cell, ...]] = []
+    output = item.output
     for line in node.lines:
-        amount = Input(id=node.id, value=line.net.value, unit=line.unit, reason=reason_of(line.net))
-        each = ratio(item.product, amount, _output(item), unit=f"{line.unit}/{item.unit}")
+        split = sharing.of(item, line.carrier)
+        part, wanting = _share(line.net.value, split, item)
+        amount = Input(id=node.id, value=part, unit=line.unit, reason=reason_of(line.net) or wanting)
+        each = ratio(item.product, amount, output, unit=f"{line.unit}/{output.unit}")
         value: Decimal | None = None if each.value is None else short(each.value)
         quantity = None if amount.value is None else short(amount.value)
-        found.append((item.product, Word(f"carrier_{line.carrier}"), quantity, value, each.unit, each.reason))
+        name = Word(f"carrier_{line.carrier}")
+        found.append((item.product, item.node, name, shared_by(split), quantity, value, each.unit, each.reason))
     return found

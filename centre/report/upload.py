@@ -14,7 +14,18 @@ from pydantic import Field, StringConstraints
 
 from centre.accounting.file_types import Strict, Text
 from centre.carriers import Carrier
-from centre.report.document import Cell, Document, Table, Word, choices_of, document, factor_table, value_of, yes
+from centre.report.document import (
+    Cell,
+    Document,
+    Table,
+    Word,
+    document,
+    factor_table,
+    only_row,
+    uses_of,
+    value_of,
+    yes,
+)
 from centre.statement import Statement
 from wattline.strict_yaml import load_file, validate
 
@@ -77,7 +88,7 @@ def upload(made: Statement, codes: Codes) -> Document:
             if not item.known:
                 continue
             term = coal[line.carrier.value]
-            row = term.choices[0].row if term.choices else None
+            row = only_row(term)
             adopted = None if row is None else row.value
             rows.append(
                 (
@@ -92,5 +103,5 @@ def upload(made: Statement, codes: Codes) -> Document:
                "reason")  # fmt: skip
     notes = () if codes.confirmed else ("note_codes_unverified",)
     table = Table(key="items", columns=columns, rows=tuple(rows))
-    factors = factor_table(choices_of([made.nodes[0].energy.calorific]))
+    factors = factor_table(uses_of(made.nodes[:1], lambda node: (node.energy.calorific,)))
     return document("upload", made, (table, factors), notes)

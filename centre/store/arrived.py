@@ -82,6 +82,15 @@ class Arrived(Ids):
             kinds.setdefault(name, {}).setdefault(hour * HOUR_NS, {})[kind] = count
         return {name: {at: _tally(counts) for at, counts in hours.items()} for name, hours in kinds.items()}
 
+    def arrivals(self, site: str, device: str, t0: int, t1: int) -> dict[int, int]:
+        """See Store.arrivals."""
+        rows = self._db.execute(
+            "SELECT hour, sum(count) FROM tally WHERE device = (SELECT id FROM device WHERE site = ? AND name = ?)"
+            " AND hour >= ? AND hour < ? GROUP BY hour",
+            (site, device, -(-t0 // HOUR_NS), -(-t1 // HOUR_NS)),
+        )
+        return {hour * HOUR_NS: written for hour, written in rows}
+
     def plans(self, site: str) -> dict[str, list[Plan]]:
         """See Store.plans."""
         found: dict[str, list[Plan]] = {}

@@ -284,6 +284,13 @@ class Store(Protocol):
         """Device -> start of the hour (UTC ns) in [t0, t1) -> what was written of it."""
         ...
 
+    async def arrivals(self, site: str, device: str, t0: int, t1: int) -> Mapping[int, int]:
+        """Start of the hour (UTC ns) in [t0, t1) -> a number that grows with each reading or fault written of it.
+
+        An hour of the device whose number is the same has the same readings.
+        """
+        ...
+
     async def plans(self, site: str) -> Mapping[str, Sequence[Plan]]:
         """Device -> what its gateways were told to read of it, in order of time."""
         ...
@@ -311,7 +318,8 @@ class Store(Protocol):
     async def require(self, series: SeriesKey, fingerprint: str) -> bool:
         """Make the whole series dirty when its intervals were computed under another rule; True when they were.
 
-        `fingerprint` names the rule from now on.
+        `fingerprint` names the rule from now on. Up to its first `|` it names the calendar: where that is another, what
+        is longer than a quarter of an hour is dropped, for it may begin elsewhere. Empty: it is not counted any more.
         """
         ...
 

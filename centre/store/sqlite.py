@@ -138,6 +138,9 @@ class SqliteStore:
     async def tallies(self, site: str, t0: int, t1: int) -> Mapping[str, Mapping[int, Tally]]:
         return await self._ask("read tallies", lambda: self._reader.tallies(site, t0, t1))
 
+    async def arrivals(self, site: str, device: str, t0: int, t1: int) -> Mapping[int, int]:
+        return await self._ask("read arrivals", lambda: self._reader.arrivals(site, device, t0, t1))
+
     async def plans(self, site: str) -> Mapping[str, Sequence[Plan]]:
         return await self._ask("read plans", lambda: self._reader.plans(site))
 

@@ -35,15 +35,18 @@ class Writer(Arriving, Statuses):
         return changed
 
     def require(self, series: SeriesKey, fingerprint: str) -> bool:
-        """See Store.require. All but quarters is dropped: under another zone they begin elsewhere."""
+        """See Store.require."""
         with self._transaction():
             number = self._number(series)
             (before,) = self._db.execute("SELECT fingerprint FROM series WHERE id = ?", (number,)).fetchone()
-            if before == fingerprint:
+            if (before or "") == fingerprint:
+                return False
+            if not fingerprint:
+                self._db.execute("UPDATE series SET fingerprint = NULL WHERE id = ?", (number,))
                 return False
             self._db.execute("UPDATE series SET fingerprint = ?, counter = 1 WHERE id = ?", (fingerprint, number))
             self._series.clear()  # a gauge that is integrated is soiled by its readings from now on
-            if before is not None:
+            if before is not None and before.partition("|")[0] != fingerprint.partition("|")[0]:
                 self._db.execute("DELETE FROM rollup WHERE series = ? AND grain <> ?", (number, Grain.QUARTER.value))
             first, last = self._db.execute("SELECT min(at), max(at) FROM raw WHERE series = ?", (number,)).fetchone()
             if first is not None:

@@ -16,7 +16,11 @@ _FIGURES: Final = {
     "carbon, scope 2 by market": "scope2/market",
     "cost of electricity": "cost",
 }
-_NO_QUARTER: Final = "no_common_interval"
+_REASONS: Final = {
+    "no_common_interval": "verdict with the first whole quarter of an hour",
+    "cannot_tell_yet": "cannot tell yet",
+}
+ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,10 @@ class BookFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookBalance:
-    """A part of the plant with meters of its own and below; `verdict` None: not yet, with a reason."""
+    """A part of the plant with meters of its own and below; `verdict` None: not yet, with a reason.
+
+    `running`: over how many seconds the balance is provisional, with the band in which the loss lies.
+    """
 
     name: str
     carrier: str
@@ -42,6 +49,7 @@ class BookBalance:
     unit: str
     verdict: str | None
     reason: str | None
+    running: tuple[int, Decimal, Decimal] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +79,10 @@ def read_books(centre: Centre, site: str, now_ns: int) -> BookPage:
             _figure(name, centre.get(f"/why/{site}/{month}/{figure}"), tariff=example and figure == "cost")
             for name, figure in _FIGURES.items()
         ),
-        balances=tuple(_balance(row, tables["quantities"], told["tree"]) for row in tables["balances"]),
+        balances=tuple(
+            balance_of(row, tables["quantities"], told["tree"], tables.get("running_balances", ()))
+            for row in tables["balances"]
+        ),
         alarms=tuple(
             f"{alarm['title']['en']} ({alarm['state']}): {alarm['text']['en']}"
             for alarm in centre.get(f"/plants/{site}/alarms")["alarms"]
@@ -92,17 +103,28 @@ def _figure(name: str, told: dict[str, Any], *, tariff: bool) -> BookFigure:
     )
 
 
-def _balance(row: dict[str, Any], quantities: list[dict[str, Any]], tree: dict[str, Any]) -> BookBalance:
-    """The verdict of the books, and beside it what was counted so far: a verdict waits for a whole quarter."""
+def balance_of(
+    row: dict[str, Any], quantities: list[dict[str, Any]], tree: dict[str, Any], running: Sequence[dict[str, Any]]
+) -> BookBalance:
+    """The verdict of the books, provisional before the first whole quarter, and beside it what was counted so far."""
     net = {line["node"]: Decimal(line["net"] or 0) for line in quantities if line["carrier"] == row["carrier"]}
+    found = next((one for one in running if (one["node"], one["carrier"]) == (row["node"], row["carrier"])), None)
+    said = row if found is None else found
+    counted, below = net[row["node"]], sum((net.get(child, ZERO) for child in _children(tree, row["node"])), ZERO)
+    band = None
+    if found is not None and found["band_low"] is not None:
+        start, end = (datetime.fromisoformat(found[side]) for side in ("from", "to"))
+        band = (round((end - start).total_seconds()), Decimal(found["band_low"]), Decimal(found["band_high"]))
+        counted, below = Decimal(found["available"]), Decimal(found["available"]) - Decimal(found["unmetered"])
     return BookBalance(
         name=row["name"]["en"],
         carrier=row["carrier"].removeprefix("carrier_"),
-        counted=net[row["node"]],
-        below=sum((net.get(child, Decimal(0)) for child in _children(tree, row["node"])), Decimal(0)),
+        counted=counted,
+        below=below,
         unit=row["unit"],
-        verdict=None if row["verdict"] is None else row["verdict"].removeprefix("verdict_"),
-        reason=row["reason"],
+        verdict=None if said["verdict"] is None else said["verdict"].removeprefix("verdict_"),
+        reason=said["reason"],
+        running=band,
     )
 
 
@@ -121,9 +143,10 @@ def lines_of(page: BookPage) -> Sequence[tuple[str, str, str]]:
         rows.append((figure.name, value, f"{checked}{'; unverified rows' if figure.unverified else ''}"))
     for found in page.balances:
         left = found.counted - found.below
-        verdict = found.verdict or (
-            "verdict with the first whole quarter of an hour" if found.reason == _NO_QUARTER else found.reason or "-"
-        )
+        verdict = found.verdict or _REASONS.get(found.reason or "", found.reason or "-")
+        if found.running is not None:
+            seconds, low, high = found.running
+            verdict = f"{low:,.4f} to {high:,.4f} by the meters of {seconds} s; provisional: {verdict}"
         told = f"of {found.counted:,.4f} counted by no meter below; {verdict}"
         rows.append((f"balance of {found.name}, {found.carrier}", f"{left:,.4f} {found.unit}", told))
     rows += [("alarm", "", text) for text in page.alarms]

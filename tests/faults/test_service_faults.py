@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from configparser import RawConfigParser
 from contextlib import suppress
@@ -19,7 +20,9 @@ import pytest
 from agent.spool_disk import FILE, Change, SqliteDisk, Stored
 from agent.spool_file import SpoolFile
 from metering.parcel import Parcel, ParcelId, open_parcel, seal
+from metering.replay import ReplayRequest, encode_replay
 from metering.sweep import Sweep
+from metering.topics import Committed, encode_committed
 from support.chain import Chain, eventually
 from support.delivering import TOPICS, client, delivering
 from support.mosquitto import Mosquitto
@@ -185,7 +188,7 @@ def test_row_64_a_loop_that_stalls_no_longer_feeds_the_watchdog_and_its_end_name
 
 @pytest.mark.mosquitto
 def test_row_72_no_command_whatever_it_is_reaches_an_agent_that_listens_to_none(tmp_path: Path) -> None:
-    """There are no commands over MQTT: the agent subscribes to the store's word and to nothing else."""
+    """There are no commands over MQTT: without a history the agent subscribes to the store's word and to nothing else."""
     replayed = b'{"write": {"device": "d", "point": "relay", "value": 1}, "nonce": 1}'
     commands = [replayed, replayed, b"", bytes(1024 * 1024), b'{"write"' * 1000]
 
@@ -205,6 +208,58 @@ def test_row_72_no_command_whatever_it_is_reaches_an_agent_that_listens_to_none(
     told = mosquitto.log.read_text()
     assert f"gateway 1 {TOPICS.committed}" in told
     assert f"'{TOPICS.command}'" not in "".join(line for line in told.splitlines() if "to gateway" in line)
+
+
+@pytest.mark.mosquitto
+def test_row_72_where_a_history_is_kept_only_a_well_formed_replay_request_does_anything(tmp_path: Path) -> None:
+    """It has what is kept sent once more. Nothing is written, deleted or released by it, however it was forged."""
+    forged = encode_replay(ReplayRequest(number=1))
+    absurd = [
+        b"",
+        bytes(1024 * 1024),
+        b"[" * 60_000,
+        b'{"write": {"device": "d", "point": "relay", "value": 1}}',
+        forged[:-1] + b',"write":{"device":"d"}}',
+        forged[:-1] + b',"delete":true}',
+        forged.replace(b'"from":0', b'"from":-1'),
+        encode_committed(Committed(epochs={1 << 31: ((1, 1 << 30),)})),
+    ]
+
+    async def main() -> None:
+        async with (
+            client(mosquitto.port, "attacker").connect() as attacker,
+            delivering(
+                tmp_path, client(mosquitto.port), client(mosquitto.port, "centre"), history_s=3600.0
+            ) as delivery,
+        ):
+            await delivery.acquires(20)
+            await attacker.publish(TOPICS.command, absurd[3])
+            for payload in absurd:
+                await attacker.publish(TOPICS.replay, payload)
+            await delivery.until(lambda: delivery.told("replay.refused"))
+            await delivery.acquires(100)
+            heard = delivery.centre.heard
+            kept = max(Counter(heard).values())
+            assert kept == 1, "nothing was sent again"
+            delivery.centre.awake = False  # what is acquired now waits
+            await delivery.acquires(20)
+            for number in range(1, 6):
+                await attacker.publish(TOPICS.replay, encode_replay(ReplayRequest(number=number)))
+            await delivery.until(lambda: delivery.told("replay.begun"))
+            await asyncio.sleep(0.5)
+            assert delivery.spool.stats().parcels_pending > 0, "nothing that waits is released by it"
+            delivery.centre.awake = True
+            await delivery.drains()
+            await delivery.until(lambda: delivery.told("replay.done"))
+            assert len(delivery.told("replay.begun")) == 1
+            assert {each["event"] for each in delivery.events} == {
+                "spool.opened", "broker.connected", "replay.refused", "replay.begun", "replay.done"
+            }  # fmt: skip
+
+    with Mosquitto(tmp_path) as mosquitto:
+        asyncio.run(asyncio.wait_for(main(), 50))
+    asked = [line for line in mosquitto.log.read_text().splitlines() if " gateway 1 wattline/" in line]
+    assert {line.rsplit(" ", 1)[1] for line in asked} == {TOPICS.committed, TOPICS.replay}
 
 
 # --- an update ------------------------------------------------------------------------------------------------

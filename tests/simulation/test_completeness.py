@@ -1,10 +1,10 @@
 """The completeness ledger against a whole simulated Wattline: what meters told is expected, received or explained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from centre.accounting.hours import DeviceHour
 from centre.figures import Figures
-from centre.plant import Plant
 from centre.points import Directory
 from centre.store.sqlite import SqliteStore
 from support.centre_plant import PLANT
@@ -17,7 +17,7 @@ HOUR_S = 3600
 async def ledger(plant: SimPlant) -> dict[str, tuple[DeviceHour, ...]]:
     """Of everything since the start, by device."""
     async with SqliteStore(plant.folder / "centre.db", inline=True) as store:
-        sites = [Plant(site=SITE, name=PLANT.name, zone=PLANT.zone, region=PLANT.region, tree=PLANT.tree)]
+        sites = {SITE: replace(PLANT, site=SITE)}
         directory = Directory(store, plant.clock)
         figures = Figures(store=store, clock=plant.clock, plants=sites, factors=(), directory=directory)
         found = await figures.hours(SITE, plant.start_ns, plant.clock.now_ns())

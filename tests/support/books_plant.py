@@ -137,6 +137,11 @@ _FILLED: dict[str, Path] = {}
 
 async def filled(factory: pytest.TempPathFactory) -> SqliteStore:
     """A store that holds the days, accounted; filled once for all tests that only read."""
+    return SqliteStore(await filled_file(factory))
+
+
+async def filled_file(factory: pytest.TempPathFactory) -> Path:
+    """The file of that store."""
     path = _FILLED.get("path")
     if path is None:
         path = factory.mktemp("books-plant") / "centre.db"
@@ -145,7 +150,7 @@ async def filled(factory: pytest.TempPathFactory) -> SqliteStore:
             await fill(store, found.plants[0])
             await Ledger(store=store, clock=CLOCK, plants=found.plants, directory=Directory(store, CLOCK)).cycle()
         _FILLED["path"] = path
-    return SqliteStore(path)
+    return path
 
 
 async def filled_copy(factory: pytest.TempPathFactory) -> SqliteStore:

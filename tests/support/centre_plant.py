@@ -77,5 +77,5 @@ def centre_of(store: Store, clock: Clock) -> tuple[Figures, Ledger]:
     """Figures and ledger of PLANT on a store."""
     directory = Directory(store, clock)
     factors = load_factors(config_dir() / "factors.csv")
-    figures = Figures(store=store, clock=clock, plants=[PLANT], factors=factors, directory=directory)
+    figures = Figures(store=store, clock=clock, plants={PLANT.site: PLANT}, factors=factors, directory=directory)
     return figures, Ledger(store=store, clock=clock, plants=[PLANT], directory=directory)

@@ -141,7 +141,7 @@ def centre(path: Path) -> Starlette:
     store = SqliteStore(path)
     directory = Directory(store, clock)
     factors = load_factors(config_dir() / "factors.csv")
-    figures = Figures(store=store, clock=clock, plants=[PLANT], factors=factors, directory=directory)
+    figures = Figures(store=store, clock=clock, plants={PLANT.site: PLANT}, factors=factors, directory=directory)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:

@@ -305,6 +305,14 @@ class StoreContract:
                 T0 + 3600 * SECOND: Tally(received=2, late=2, points={"sentinel": 1}, sweeps={"timeout": 1}),
             }
             assert await store.tallies("works", T0 + 1, T0 + 3600 * SECOND) == {}
+            arrivals = await store.arrivals("works", "incomer", T0, EVER)
+            await store.write([parcel(2, late)], received_at=late.taken_at)
+            assert await store.arrivals("works", "incomer", T0, EVER) == arrivals
+            await store.write([parcel(3, sweep(3720, {"frequency": 50.0}))], received_at=late.taken_at)
+            grown = await store.arrivals("works", "incomer", T0, EVER)
+            assert grown[T0] == arrivals[T0]
+            assert grown[T0 + 3600 * SECOND] > arrivals[T0 + 3600 * SECOND]
+            assert await store.arrivals("works", "line-1", T0, EVER) == {}
 
         self.run(check)
 

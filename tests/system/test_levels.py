@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen, run
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -95,7 +95,7 @@ def centres(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[tuple[Centre, Cent
     lower = Centre(
         tmp_path / "lower",
         broker=broker,
-        upper={"name": "works-centre", "broker": broker},
+        upper={"name": "works-centre", "broker": broker, "raw": {"devices": ["incomer"], "longest": "40d"}},
         plants=[{**place, "name": NAMES, "tree": tree}],
     )
     upper = Centre(
@@ -127,7 +127,40 @@ def park(upper: Centre) -> Any:
     return upper.get(f"/api/v1/levels/park?month={MONTH}")["figures"]
 
 
-def test_a_month_of_a_plant_is_a_month_of_its_park_through_a_kill(
+def raw_on_request(lower: Centre, upper: Centre) -> None:
+    """Asked above, given below where it may be; else the reason."""
+    base = f"http://127.0.0.1:{upper.port}/api/v1/raw-requests"
+    told = {"author": "li", "reason": "audit", "site": "works"}
+    span = {name: datetime.fromtimestamp(at // NS, UTC).isoformat() for name, at in (("start", START), ("end", END))}
+    ask = {**told, **span, "device": "incomer"}
+    asks = [{**ask, "start": "2020-01-01T00:00:00+08:00"}, {**ask, "device": None, "node": "plant"}]
+    made = [httpx.post(base, json=one, timeout=5).raise_for_status().json()["id"] for one in asks]
+    upper.wait(lambda: all(upper.get(f"/api/v1/raw-requests/{one}")["state"] != "open" for one in made))
+    found = upper.get("/api/v1/raw-requests")["requests"]
+    assert {one["id"]: (one["state"], one["refused"], one["readings"]) for one in found} == {
+        made[0]: ("refused", "time_too_long", 0),
+        made[1]: ("complete", None, HOURS),
+    }
+    rows = httpx.get(f"{base}/{made[1]}/readings", timeout=5).text.splitlines()
+    assert rows[:2] == ["device,point,taken_at,value,suspect", f"incomer,{POINT},{START},0,"]
+    assert rows[-1] == f"incomer,{POINT},{END - 3600 * NS},{5 * (HOURS - 1)},"
+    exported = run(
+        [sys.executable, "-P", "-m", "wattline", "centre", "raw", "export", str(upper.file), made[1]],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert exported.stdout.splitlines() == rows
+    answers = lower.get("/api/v1/raw-answers")["answers"]
+    assert {(one["ask"]["author"], one["refused"]) for one in answers} == {("li", None), ("li", "time_too_long")}
+    assert httpx.post(base, json={**ask, "site": "other"}, timeout=5).status_code == 404
+    assert httpx.post(base, json={**ask, "end": "2026-01-01"}, timeout=5).status_code == 400
+    gone = httpx.post(f"{base}/{made[1]}/withdraw", json={"author": "li", "reason": "seen"}, timeout=5).json()
+    assert gone["state"] == "withdrawn"
+    assert len(httpx.get(f"{base}/{made[1]}/readings", timeout=5).text.splitlines()) == 1
+
+
+def test_a_month_of_a_plant_is_a_month_of_its_park_through_a_kill_and_its_readings_come_on_request(
     centres: tuple[Centre, Centre], mosquitto: Mosquitto
 ) -> None:
     lower, upper = centres
@@ -149,3 +182,4 @@ def test_a_month_of_a_plant_is_a_month_of_its_park_through_a_kill(
     assert (statistics["total"]["value"], statistics["incomplete"]) == (None, 1)
     assert httpx.get(f"http://127.0.0.1:{upper.port}/api/v1/levels/park", timeout=5).status_code == 400
     assert httpx.get(f"http://127.0.0.1:{upper.port}/", timeout=5).status_code < 500
+    raw_on_request(lower, upper)

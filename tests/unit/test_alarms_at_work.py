@@ -1,8 +1,10 @@
 """Alarms at work: raised out of a real store, kept over a restart, acknowledged, assigned, listed in both languages."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,24 +15,31 @@ from starlette.applications import Starlette
 
 from centre.accounting.alarms import State, What
 from centre.accounting.basic_charge import Contract, Method
+from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.management_file import load_management
+from centre.accounting.zones import day_bounds
 from centre.alarm_watch import AlarmWatch
 from centre.api_alarms import routes
 from centre.books import audit
 from centre.books.file import Books
+from centre.carriers import Carrier, Flow
 from centre.errors import FigureError
 from centre.ledger import Ledger
 from centre.management import Management
+from centre.plant import Meter
+from centre.plant_terms import DatedContract
 from centre.points import Directory
 from centre.records import Rules
 from centre.settings import load_setup
-from centre.store.base import GatewayKey
+from centre.store.base import Bucket, GatewayKey, Grain, SeriesKey
 from centre.store.sqlite import SqliteStore
 from centre.web_i18n import load_words
 from metering.parcel import ParcelId, Received
+from metering.quantities import Kind
 from metering.status import State as GatewayState
 from metering.status import Status
-from metering.sweep import Sweep, Value
+from metering.sweep import DeviceInfo, PointInfo, Sweep, Value
+from support.books_plant import StoppedClock
 from support.centre_plant import PLANT, inventory
 from support.virtual_time import VirtualClock, run
 from wattline.clock import NS
@@ -39,8 +48,11 @@ from wattline.resources import config_dir
 SETUP = load_setup(config_dir() / "demo" / "centre.yaml")
 RULES = replace(
     SETUP.rules["jiangjin-1"],
-    management=load_management(config_dir() / "management.yaml"),
-    terms=replace(SETUP.rules["jiangjin-1"].terms, contract=Contract(method=Method.CONTRACT, contract_kw=Decimal(600))),
+    managements=load_management(config_dir() / "management.yaml"),
+    terms=replace(
+        SETUP.rules["jiangjin-1"].terms,
+        contracts=(DatedContract(contract=Contract(method=Method.CONTRACT, contract_kw=Decimal(600))),),
+    ),
 )
 HIGH = "demand_forecast_percent:works/plant"
 GATEWAY = GatewayKey("works", "gw")
@@ -206,4 +218,53 @@ def test_the_api_lists_acknowledges_and_assigns(tmp_path: Path) -> None:
 
 def test_every_shipped_alarm_has_its_words_in_both_languages() -> None:
     for words in load_words().values():
-        assert {f"alarm.{name}.{part}" for name in RULES.management.alarms for part in ("title", "text")} <= words.known
+        assert {
+            f"alarm.{name}.{part}" for name in RULES.managements[-1].alarms for part in ("title", "text")
+        } <= words.known
+
+
+def test_a_leak_of_compressed_air_is_seen_by_its_nights_and_one_within_them_is_not(tmp_path: Path) -> None:
+    site, zone = "air-works", PLANT.zone
+    meters = tuple(
+        Meter(device=device, carrier=Carrier.COMPRESSED_AIR, flow=flow)
+        for device, flow in (("air-main", Flow.GENERATION), ("hall-air", Flow.IMPORT))
+    )
+    plant = replace(PLANT, site=site, tree=replace(PLANT.tree, meters=meters, children=()))
+    points = (PointInfo(name="volume_base_total", unit="m3", kind=Kind.COUNTER),)
+    last = date(2026, 11, 20)
+
+    def nights(usual: str, leaking: str) -> list[Bucket]:
+        """Eight quarters from 02 h on each of 40 nights; the last three leak."""
+        return [
+            Bucket(
+                grain=Grain.QUARTER,
+                interval=Interval(
+                    start=start, end=start + QUARTER_NS, amount=Decimal(leaking if back < 3 else usual) + back % 2,
+                    known_ns=QUARTER_NS, estimated=Decimal(0), estimated_ns=0, readings=1,
+                ),
+            )
+            for back in range(40)
+            for at in [day_bounds(last - timedelta(days=back), zone)[0] + 2 * 3600 * NS]
+            for start in range(at, at + 8 * QUARTER_NS, QUARTER_NS)
+        ]  # fmt: skip
+
+    async def main() -> None:
+        async with SqliteStore(tmp_path / "centre.db", inline=True) as store:
+            devices = tuple(
+                DeviceInfo(name=meter.device, bus="b", profile="p", interval_s=Decimal(60), asset=None, points=points)
+                for meter in meters
+            )
+            status = Status(state=GatewayState.ONLINE, software="0", epoch=1, at=1, counters={}, devices=devices)
+            await store.write_status(GatewayKey(site, "gw"), status, received_at=1)
+            await store.write_rollup(
+                {
+                    SeriesKey(site, "air-main", "volume_base_total"): nights("10", "30"),
+                    SeriesKey(site, "hall-air", "volume_base_total"): nights("10", "10"),
+                }
+            )
+            clock = StoppedClock(day_bounds(last, zone)[0] + 5 * 3600 * NS)
+            watched = Management(store=store, clock=clock, rules={site: RULES}, directory=Directory(store, clock))
+            found = {sign.id: sign.measured.value for sign in await watched.signs(plant)}
+            assert (found["leak:air-works/air-main"], found["leak:air-works/hall-air"]) == (1, 0)
+
+    asyncio.run(main())

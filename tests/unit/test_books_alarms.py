@@ -26,7 +26,7 @@ from centre.accounting.balance import BalanceMeter, Role, balance
 from centre.accounting.budget import Budget, outturn
 from centre.accounting.demand import forecast
 from centre.accounting.leak import Night, assess
-from centre.accounting.management_file import load_management, management_of
+from centre.accounting.management_file import in_force, load_management, management_of
 from centre.accounting.metered import Amount
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
@@ -149,14 +149,18 @@ def test_more_hysteresis_never_changes_state_more_often(found: list[int | None])
 
 
 def test_the_shipped_limits_load_and_a_mistake_names_file_line_and_key() -> None:
-    found = load_management(config_dir() / "management.yaml")
+    found = load_management(config_dir() / "management.yaml")[-1]
     assert found.alarms["demand_forecast_percent"].delay_ns == 60 * 10**9
-    assert (found.balance_limit_percent, found.leak.history, found.confirmed) == (Decimal(3), 28, False)
+    assert (found.balance_limit_percent, found.leaks["fresh_water"].history, found.confirmed) == (Decimal(3), 28, False)
     text = (config_dir() / "management.yaml").read_text()
     for wrong, right, message in (
-        ("clear: 95", "clear: 101", "alarms.demand_forecast_percent: clear lies on the good side of limit"),
-        ("least: 14 ", "least: 29 ", "leak.least: must not be more than history"),
-        ("r2: 0.75", "r3: 0.75", "baseline.r3: is not a key that is known here"),
+        (
+            "clear: 95",
+            "clear: 101",
+            r"versions\.0\.alarms\.demand_forecast_percent: clear lies on the good side of limit",
+        ),
+        ("least: 14 ", "least: 29 ", r"versions\.0\.leak\.fresh_water\.least: must not be more than history"),
+        ("r2: 0.75", "r3: 0.75", r"versions\.0\.baseline\.r3: is not a key that is known here"),
     ):
         with pytest.raises(ConfigError, match=rf"m\.yaml:\d+: {message}"):
             management_of(load_text(text.replace(wrong, right), "m.yaml"))
@@ -180,8 +184,19 @@ def test_a_result_of_the_rules_is_a_value_with_its_basis_and_an_absent_one_is_no
     none = balance([], expected=1, limit_percent=Decimal(3))
     assert (sources.unmetered_percent(1, none).value, sources.meter_fault(1, none).value) == (None, None)
     night = Night(day=date(2026, 1, 1), flow=None, start=None, reason="no_complete_hour_in_window")
-    rule = load_management(config_dir() / "management.yaml").leak
+    rule = load_management(config_dir() / "management.yaml")[-1].leaks["fresh_water"]
     assert sources.leak(1, assess([night], rule)).value is None
     year = Budget(id="power", unit="tce", plan=(Decimal(100),) * 12)
     assert sources.budget_percent(1, year, outturn(year, {1: Decimal(110)})).value == Decimal(110)
     assert sources.budget_percent(1, year, outturn(year, {})).value is None
+
+
+def test_a_limit_that_is_changed_today_leaves_earlier_verdicts_as_they_were() -> None:
+    text = (config_dir() / "management.yaml").read_text()
+    version = text[text.index("  - valid_from") :]
+    newer = version.replace("2020-01-01", "2026-11-15").replace("limit_percent: 3 ", "limit_percent: 9 ")
+    found = management_of(load_text(text + newer, "m.yaml"))
+    days = (date(2019, 1, 1), date(2026, 10, 31), date(2026, 11, 14), date(2026, 11, 15), date(2030, 1, 1))
+    assert [in_force(found, day).balance_limit_percent for day in days] == [3, 3, 3, 9, 9]
+    with pytest.raises(ConfigError, match=r"m\.yaml:\d+: versions\.1\.valid_from: must be later"):
+        management_of(load_text(text + version, "m.yaml"))

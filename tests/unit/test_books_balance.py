@@ -17,7 +17,7 @@ from wattline.resources import config_dir
 
 QUARTER = 15 * 60 * 10**9
 LIMIT = Decimal(3)
-RULE = load_management(config_dir() / "management.yaml").leak
+RULE = load_management(config_dir() / "management.yaml")[-1].leaks["fresh_water"]
 
 
 def meter(name: str, role: Role, accuracy: str, *amounts: str | None) -> BalanceMeter:

@@ -26,7 +26,7 @@ from centre.accounting.regression import NoFit, least_squares
 from wattline.resources import config_dir
 
 FIRST = date(2025, 1, 1)
-RULE = load_management(config_dir() / "management.yaml").baseline
+RULE = load_management(config_dir() / "management.yaml")[-1].baseline
 
 
 def day(n: int) -> date:

@@ -1,8 +1,11 @@
 """A month's bill, its reconciliation with the utility's, and the same month under another tariff."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centre.accounting.basic_charge import Contract, Method
-from centre.accounting.bill import Bill, LineKind, Usage
+from centre.accounting.bill import Bill, LineKind, Section, Usage
 from centre.accounting.billing import bill
 from centre.accounting.demand import Demand, DemandKind
 from centre.accounting.exact import rounded
 from centre.accounting.metered import Amount
 from centre.accounting.rate_tables_file import load_power_factors
-from centre.accounting.reconcile import Match, Stated, reconcile, stated_of, what_if
+from centre.accounting.reconcile import Match, reconcile
+from centre.accounting.stated_bill import Stated, stated_of
 from centre.accounting.surcharge import Surcharge
 from centre.accounting.tariff_file import load_tariff
+from centre.accounting.what_if import what_if
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
 
@@ -205,3 +210,91 @@ def test_what_the_same_day_would_cost_by_capacity() -> None:
     other = replace(DAY, contract=Contract(method=Method.CAPACITY, capacity_kva=Decimal(400)))
     found = what_if(bill(DAY, TARIFF, TABLES), bill(other, TARIFF, TABLES))
     assert found.saving == Decimal("7220.00") - Decimal("9040.00") - Decimal("36.40")
+
+
+def split(usage: Usage, *days: int, contracts: Sequence[Contract | None] = ()) -> Usage:
+    """The usage cut at the beginning of some of its days; each section with its contract, or that of all."""
+    cuts = [usage.start, *(usage.start + day * 24 * HOUR for day in days), usage.end]
+    sections = [
+        Section(
+            start=begin, end=end, meters=(f"incomer-{place}",), demand=usage.demand,
+            contract=contracts[place] if contracts else usage.contract,
+        )
+        for place, (begin, end) in enumerate(pairwise(cuts))
+    ]  # fmt: skip
+    return replace(usage, sections=sections)
+
+
+def of_days(days: int, energies: Sequence[int]) -> Usage:
+    return replace(
+        DAY, end=START + days * 24 * HOUR,
+        intervals=[
+            Amount(start=START + n * HOUR, end=START + (n + 1) * HOUR, amount=Decimal(energies[n % len(energies)]))
+            for n in range(days * 24)
+        ],
+    )  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(0, 10_000), min_size=1, max_size=30),
+    st.integers(2, 10).flatmap(lambda days: st.tuples(st.just(days), st.sets(st.integers(1, days - 1), min_size=1))),
+)
+def test_a_meter_that_is_changed_changes_no_line_and_splits_each_by_date(
+    energies: list[int], cut: tuple[int, set[int]]
+) -> None:
+    usage = of_days(cut[0], energies)
+    whole, parts = bill(usage, TARIFF, TABLES), bill(split(usage, *sorted(cut[1])), TARIFF, TABLES)
+    assert amounts(parts) == amounts(whole)
+    assert (parts.total, parts.energy_kwh, parts.missing_ns) == (whole.total, whole.energy_kwh, whole.missing_ns)
+    assert parts.basic == whole.basic
+    assert [section.meters for section in parts.sections] == [(f"incomer-{n}",) for n in range(len(cut[1]) + 1)]
+    for line, plain in zip(parts.lines, whole.lines, strict=True):
+        if line.kind is LineKind.ENERGY:
+            assert len({part.since for part in line.parts}) == len(cut[1]) + 1
+            assert sum(part.quantity for part in line.parts) == plain.quantity
+            assert sum(part.amount for part in line.parts) == sum(part.amount for part in plain.parts)
+
+
+def test_a_contract_that_changes_is_charged_by_days_each_share_rounded() -> None:
+    usage = of_days(9, [100])
+    old, new = (Contract(method=Method.CONTRACT, contract_kw=Decimal(kw)) for kw in (200, 400))
+    found = bill(split(usage, 2, contracts=[old, new]), TARIFF, TABLES)
+    line = next(line for line in found.lines if line.id == "basic_charge")
+    price = line.parts[0].price
+    shares = [rounded(Fraction(kw) * Fraction(price) * Fraction(days, 9)) for kw, days in ((200, 2), (400, 7))]
+    assert line.amount == sum(shares)
+    assert [(part.since, part.share) for part in line.parts] == [
+        ("2026-03-04", Fraction(2, 9)), ("2026-03-06", Fraction(7, 9)),
+    ]  # fmt: skip
+    assert (line.quantity, line.price, found.basic) == (None, None, None)
+    assert found.total == sum(line.amount for line in found.lines if line.amount is not None)
+    same = bill(split(usage, 2, contracts=[old, old]), TARIFF, TABLES)
+    assert amounts(same)["basic_charge"] == str(rounded(200 * Fraction(price)))
+
+
+def test_a_split_bill_is_reconciled_line_by_line_and_since_each_day() -> None:
+    ours = bill(split(of_days(4, [100, 150]), 1), TARIFF, TABLES)
+    theirs: list[Stated] = []
+    for line in ours.lines:
+        if line.kind is LineKind.ENERGY and line.id != "transmission":
+            for since in dict.fromkeys(part.since for part in line.parts):
+                of = [part for part in line.parts if part.since == since]
+                theirs.append(
+                    Stated(
+                        item=f"{line.id}@{since}", quantity=sum((part.quantity for part in of), Decimal(0)), price=None,
+                        amount=rounded(sum((part.amount for part in of), Fraction(0))),
+                    )
+                )  # fmt: skip
+        elif line.id == "transmission":
+            theirs += [
+                Stated(item=f"{part.key}@{part.since}", quantity=part.quantity, price=part.price,
+                       amount=rounded(part.amount))
+                for part in line.parts
+            ]  # fmt: skip
+        else:
+            theirs.append(Stated(item=line.id, quantity=None, price=None, amount=line.amount or Decimal(0)))
+    assert reconcile(ours, theirs).agrees
+    wrong = [replace(row, amount=row.amount + 1) if row.item == "line_loss@2026-03-05" else row for row in theirs]
+    differing = [line for line in reconcile(ours, wrong).lines if line.match is not Match.AGREES]
+    assert [(line.item, line.amount) for line in differing] == [("line_loss@2026-03-05", 1)]

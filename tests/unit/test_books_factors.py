@@ -20,6 +20,7 @@ from centre.accounting.factor_choice import (
     OWN_SETS,
     SAME_YEAR,
     Choice,
+    FactorBook,
     FactorPolicy,
     Knowledge,
     ReportDates,
@@ -167,6 +168,25 @@ def test_every_named_policy_says_where_it_comes_from() -> None:
     assert {name for name, named in POLICIES.items() if not named.source} == set()
     assert {"monthly-statement", "carbon-inventory", "product-footprint"} <= set(POLICIES)
     assert not {row.factor_set for row in TABLE} & OWN_SETS
+
+
+def test_a_fuel_without_a_coal_equivalent_says_why_and_a_plants_own_row_ends_that(tmp_path: Path) -> None:
+    dates = ReportDates(made_on=date(2026, 3, 1), run_on=date(2026, 3, 1))
+    policy = POLICIES["comprehensive-energy"].policy
+    asked = ("bituminous_coal", "coal_equivalent", "coal_equivalent", date(2026, 2, 28))
+    missing = FactorBook(rows=TABLE, policy=policy, dates=dates, region="CN-Chongqing").find(*asked)
+    assert missing.row is None
+    assert "GB/T 2589-2020" in missing.reason
+    raw = next(row for row in TABLE if (row.carrier, row.metric) == ("raw_coal", "coal_equivalent"))
+    own = replace(raw, carrier="bituminous_coal", factor_set="measured", value=Decimal("0.79"))
+    book = FactorBook(rows=[*TABLE, own], policy=policy, dates=dates, region="CN-Chongqing")
+    assert book.find(*asked).row == own
+    path = tmp_path / "policies.yaml"
+    path.write_text(
+        "policies:\n  a: {knowledge: restate, absent: {raw_coal/coal_equivalent: none}, source: x, confirmed: no}\n"
+    )
+    with pytest.raises(ConfigError, match="the table has a row for it"):
+        load_policies(path, TABLE)
 
 
 def test_a_policy_with_an_unknown_set_or_metric_is_refused_with_its_line(tmp_path: Path) -> None:

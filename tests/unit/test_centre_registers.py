@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from centre.accounting.intervals import cut
+from centre.accounting.quality import flag_shares
 from centre.accounting.registers import HOUR_NS, Flag, RegisterRule, Replacement, Sample, deltas
 
 MINUTE = 60_000_000_000
@@ -64,8 +65,51 @@ def test_a_reset_counts_what_the_register_shows_since_and_says_that_it_is_an_est
 
 
 def test_a_reset_to_a_value_the_connection_cannot_have_carried_is_not_counted() -> None:
-    found = deltas(samples((0, 5000), (1, 3000), (2, 3001)), RegisterRule(limit=D(600)))
-    assert [(step.amount, step.flag) for step in found.steps] == [(None, Flag.SUSPECT), (D(1), Flag.MEASURED)]
+    found = deltas(samples((0, 4995), (1, 5000), (2, 3000), (3, 3001)), RegisterRule(limit=D(600)))
+    assert [step.amount for step in found.steps] == [D(5), None, D(1)]
+    assert found.steps[1].flag is Flag.SUSPECT
+
+
+@pytest.mark.parametrize("wrong", ["1000000000", "0", "99999"])
+@pytest.mark.parametrize("limit", [D(600), None])
+def test_a_wrong_first_reading_is_dropped_and_costs_nothing(wrong: str, limit: Decimal | None) -> None:
+    if limit is None and wrong == "0":
+        return  # without a limit a step up is a step up
+    readings = samples((0, wrong), (1, 5000), (2, 5008), (3, 5016))
+    found = deltas(readings, RegisterRule(limit=limit))
+    assert [(step.amount, step.flag) for step in found.steps] == [(D(8), Flag.MEASURED)] * 2
+    assert found.suspects == (0,)
+
+
+def test_a_first_reading_before_a_register_that_began_again_is_believed() -> None:
+    found = deltas(samples((0, 5000), (1, "0.5"), (2, "1.0")), RegisterRule())
+    assert [step.flag for step in found.steps] == [Flag.ESTIMATED, Flag.MEASURED]
+    assert found.suspects == ()
+
+
+def test_what_a_reset_lost_shows_in_the_shares_of_its_interval() -> None:
+    readings = samples(*((minute, 5000 + minute) for minute in range(8)), *((minute, minute) for minute in (8, 9)))
+    readings = [*readings[:8], *samples(*((minute, (minute - 8) * 2) for minute in range(8, 17)))]
+    found = deltas(readings, RegisterRule(limit=D(600)))
+    (interval,) = cut(found, readings, start=0, end=15 * MINUTE, max_gap_ns=2 * MINUTE)
+    assert interval.amount == 7 + 14
+    assert dict(flag_shares([interval])) == {"M": D("0.9333"), "X": D("0.0667")}
+
+
+def test_each_meter_has_its_own_factor_and_width() -> None:
+    wide = Replacement(at=0, final=D(0), initial=D(0), factor=D(40), modulus=D(10**4))
+    swapped = Replacement(at=150 * MINUTE, final=D(30), initial=D(99_990), factor=D(60), modulus=D(10**5))
+    rule = RegisterRule(modulus=D(10**6), limit=D(6000), replacements=(wide, swapped))
+    readings = samples((0, 9990), (60, 10), (120, 20), (180, 99_995), (240, 3), (300, 4))
+    found = deltas(readings, rule)
+    assert [step.amount for step in found.steps] == [20 * 40, 10 * 40, 10 * 40 + 5 * 60, 8 * 60, 60]
+    assert {step.flag for step in found.steps} == {Flag.MEASURED}
+
+
+def test_a_reset_behind_a_transformer_counts_what_flowed_through_it() -> None:
+    rule = RegisterRule(limit=D(6000), replacements=(Replacement(at=0, final=D(0), initial=D(0), factor=D(40)),))
+    found = deltas(samples((1, 4999), (2, 5000), (3, 1), (4, 2)), rule)
+    assert [step.amount for step in found.steps] == [40, 40, 40]
 
 
 def test_one_low_reading_is_dropped() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,10 @@ def second(settings: Any, **changes: str) -> None:
         (lambda s: second(s, device="incomer"), "incomer is counted as electricity import in line"),
         (lambda s: second(s, carrier="electrcity"), "carrier: "),
         (lambda s: second(s, flow="both"), "flow: "),
-        (lambda s: second(s, carrier="heat", flow="generation"), "flow: generation is counted for electricity only"),
+        (
+            lambda s: second(s, carrier="heat", flow="generation"),
+            "flow: generation is counted for compressed_air and electricity only",
+        ),
         (lambda s: second(s, carrier="heat", flow="export"), "flow: export of this carrier needs the `point`"),
         (lambda s: second(s, point="power_active_total"), "point: is no counter"),
         (lambda s: second(s, device="a/b"), "device: "),
@@ -161,8 +165,8 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(tmp_path: Path, work
 def test_a_plant_sets_its_own_alarm_limits_over_the_shipped_ones(tmp_path: Path) -> None:
     own = {"unmetered_percent": {"side": "above", "limit": 5, "clear": 4, "delay": "2h", "owner": "Li Na"}}
     setup = load_setup(write(tmp_path, lambda settings: settings["plants"][0].update(alarms=own)))
-    shipped = load_setup(write(tmp_path)).rules["works"].management.alarms
-    rules = setup.rules["works"].management.alarms
+    shipped = load_setup(write(tmp_path)).rules["works"].management(date(2026, 1, 1)).alarms
+    rules = setup.rules["works"].management(date(2026, 1, 1)).alarms
     assert (rules["unmetered_percent"].limit, rules["unmetered_percent"].delay_ns) == (5, 7200 * 10**9)
     assert rules["unmetered_percent"].owner == "Li Na"
     assert rules["leak"] == shipped["leak"]
@@ -178,3 +182,39 @@ def test_a_plant_sets_its_own_alarm_limits_over_the_shipped_ones(tmp_path: Path)
 def test_an_alarm_that_cannot_be_is_told_with_its_place(tmp_path: Path, own: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         load_setup(write(tmp_path, lambda settings: settings["plants"][0].update(alarms=own)))
+
+
+def contracts(*given: dict[str, Any]) -> Callable[[Any], object]:
+    return lambda settings: settings["plants"][0].update(contract=list(given))
+
+
+OLD = {"method": "contract_demand", "contract_kw": 600, "confirmed": False, "valid_to": "2026-10-31"}
+NEW = {"method": "contract_demand", "contract_kw": 900, "valid_from": "2026-11-01"}
+
+
+def test_the_contract_of_a_day_is_the_one_that_holds_on_it(tmp_path: Path) -> None:
+    terms = load_setup(write(tmp_path, contracts(OLD, NEW))).rules["works"].terms
+    before, after = terms.contract(date(2026, 10, 31)), terms.contract(date(2026, 11, 1))
+    assert before is not None
+    assert after is not None
+    assert (before.contract_kw, after.contract_kw) == (600, 900)
+    assert (terms.unconfirmed(date(2026, 10, 31)), terms.unconfirmed(date(2026, 11, 1))) == (("contract",), ())
+    ended = load_setup(write(tmp_path, contracts(OLD))).rules["works"].terms
+    assert ended.contract(date(2026, 11, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((OLD, {**NEW, "valid_from": "2026-10-31"}), "one must end .valid_to. before the next begins"),
+        ((NEW, OLD), "one must end .valid_to. before the next begins"),
+        ((OLD, {**NEW, "metering_day": 2}), "all must have the same metering_day"),
+        (({**OLD, "valid_from": "2026-11-02"},), "valid_to must not be before valid_from"),
+        (({"method": "capacity"},), "capacity needs capacity_kva"),
+    ],
+)
+def test_contracts_that_contradict_each_other_are_refused(
+    tmp_path: Path, given: tuple[dict[str, Any], ...], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"centre.yaml:\d+: .*contract: {told}"):
+        load_setup(write(tmp_path, contracts(*given)))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from centre.accounting.certificates import Issue, Retire
+from centre.accounting.certificates import Issue, Retire, Validity
 from centre.api_certificates import routes
 from centre.books import audit
 from centre.books.certificates import enter, ledger, retired_of
@@ -22,12 +22,13 @@ SAID = {"author": "li", "reason": "statement of the exchange"}
 ISSUE = {**SAID, "entry": "I-1", "ids": ["G1", "G2", "G3"], "holder": "works", "plant": "pv-1", "generated": "2026-09"}
 RETIRE = {**SAID, "entry": "R-1", "ids": ["G1", "G2"], "holder": "works", "node": "works/plant", "month": "2026-10"}
 OCTOBER = date(2026, 10, 1)
+TWO_YEARS = (Validity(since=None, months=24, until=None, source="", confirmed=False),)
 
 
 def with_api(folder: Path, work: Callable[[httpx.AsyncClient, Books], Awaitable[None]]) -> None:
     async def main() -> None:
         async with Books(folder / "books.db", Fixed(), inline=True) as books:
-            transport = httpx.ASGITransport(app=Starlette(routes=routes(books)))
+            transport = httpx.ASGITransport(app=Starlette(routes=routes(books, TWO_YEARS)))
             async with httpx.AsyncClient(transport=transport, base_url="http://centre/api/v1") as api:
                 await work(api, books)
 
@@ -53,7 +54,7 @@ def test_what_is_retired_is_given_to_its_month_once(tmp_path: Path) -> None:
             for one in (await api.get("/certificates?holder=works")).json()["certificates"]
             if one["retired_by"] is None
         ]
-        assert third["id"] == "G3"
+        assert (third["id"], third["valid_until"]) == ("G3", "2028-08-01")
 
     with_api(tmp_path, work)
 
@@ -115,8 +116,8 @@ def test_a_certificate_that_expired_is_not_retired(tmp_path: Path) -> None:
     async def work(_api: httpx.AsyncClient, books: Books) -> None:
         issue = Issue(entry="I-1", ids=("G1",), holder="works", plant="pv-1", generated=date(2024, 10, 1))
         late = Retire(entry="R-1", ids=("G1",), holder="works", node="works/plant", month=OCTOBER)
-        await books.change("li", "sale", lambda to: enter(to, issue, 24))
+        await books.change("li", "sale", lambda to: enter(to, issue, TWO_YEARS))
         with pytest.raises(FigureError, match="G1: expired"):
-            await books.change("li", "claim", lambda to: enter(to, late, 24))
+            await books.change("li", "claim", lambda to: enter(to, late, TWO_YEARS))
 
     with_api(tmp_path, work)

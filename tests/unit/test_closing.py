@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -23,14 +24,18 @@ from centre.books.audit import first_broken
 from centre.books.audit import rows as audit_rows
 from centre.books.file import Books
 from centre.closing import Closings
-from centre.closing_content import Figures, canonical
+from centre.closing_content import Counted, Figures, canonical, correction_of, other
 from centre.closing_figures import StatementFigures
 from centre.closing_rules import load_closing_rules
 from centre.errors import BadQuestion, FigureError
 from centre.ledger import Ledger
+from centre.period import Period
 from centre.points import Directory
+from centre.statement_books import StatementBooks
 from centre.store.base import Grain, SeriesKey, StoreError
 from centre.store.sqlite import SqliteStore
+from centre.web_closing import sign_off
+from centre.web_i18n import load_words
 from metering.sweep import Sweep
 from support.books_plant import FIRST, filled, statements
 from support.books_plant import setup as demo_setup
@@ -66,8 +71,13 @@ class Standing:
 class Maker:
     """Figures of one headline: the energy of the month."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        self.store = store
+    def __init__(self, store: SqliteStore, directory: Directory) -> None:
+        self.store, self.directory = store, directory
+        self.tree = {"works/electricity": ["incomer import"]}
+        self.outlets: dict[str, tuple[Decimal | None, str]] = {"stack/nox/mass": (D("12.5"), "kg")}
+
+    async def counted(self, site: str, month: Month) -> Counted:
+        return Counted(points=await self.directory.points(ONE), tree=self.tree, outlets=self.outlets)
 
     async def figures(self, site: str, month: Month) -> Figures:
         (bucket,) = await self.store.read_rollup(SERIES, Grain.MONTH, *month_bounds(month, ONE.zone))
@@ -75,6 +85,7 @@ class Maker:
         return Figures(
             content={"note": "电"},
             headline={"electricity": (value, "kWh")},
+            machines={"press-1/2026-03-01/energy": (value, "kWh")},
             factors=["f2", "f1", "f2"],
             tariffs=["t/1"],
         )
@@ -85,10 +96,10 @@ class Office:
         directory = Directory(store, clock)
         self.store, self.books, self.clock = store, books, clock
         self.ledger = Ledger(store=store, clock=clock, plants=[ONE], directory=directory)
+        self.maker = Maker(store, directory)
         self.closings = Closings(
-            store=store, books=books, clock=clock, plants={"works": ONE}, directory=directory, maker=Maker(store),
-            limit=D("0.95"),
-        )  # fmt: skip
+            store=store, books=books, clock=clock, plants={"works": ONE}, maker=self.maker, limit=D("0.95")
+        )
         self._seq = 0
 
     async def add(self, quarters: range | list[int], kwh: int = 10) -> None:
@@ -158,6 +169,39 @@ def test_v5_a_late_batch_in_a_closed_month_is_a_correction_beside_it_and_never_a
         assert await office.books.read(first_broken) is None
 
     in_office(check)
+
+
+def test_a_closed_month_signs_its_ledgers_and_late_readings_of_an_outlet_are_a_correction() -> None:
+    async def check(office: Office) -> None:
+        await office.add(range(QUARTERS + 1))
+        await office.closings.close("works", MARCH, author="Li")
+        signed = (await office.closings.closed("works", MARCH)).signed
+        assert signed["outlets"] == {"stack/nox/mass": {"value": "12.5", "unit": "kg"}}
+        assert signed["machines"] == {"press-1/2026-03-01/energy": {"value": "29760.0", "unit": "kWh"}}
+        office.maker.outlets = {"stack/nox/mass": (D("13.5"), "kg")}
+        assert [await office.closings.review("works") for _ in range(2)] == [1, 0]
+        closed = await office.closings.closed("works", MARCH)
+        (entry,) = closed.corrections
+        (change,) = entry.outlets
+        assert (change["name"], change["before"], change["after"]) == ("stack/nox/mass", "12.5", "13.5")
+        assert (entry.meters, entry.headline, entry.machines, entry.tree) == ([], [], [], [])
+        assert closed.signed == signed
+        (row,) = sign_off(closed, ONE.zone, load_words()["en"]).corrections
+        assert row.changed == (("stack, nitrogen oxides, mass", "12.5\u202fkg", "13.5\u202fkg"),)
+        books = StatementBooks(books=office.books)
+        told = await books.signed("works", Period(year=2026, month=3))
+        assert told is not None
+        assert [figure["name"] for _, figures in told.corrections for figure in figures] == ["stack/nox/mass"]
+
+    in_office(check)
+
+
+def test_a_month_signed_before_ledgers_were_is_corrected_for_what_it_tells_only() -> None:
+    counted = Counted(points=(), tree={}, outlets={"stack/nox/mass": (D(1), "kg")})
+    last: dict[str, Any] = {"meters": [], "tree": {}, "headline": {}, "nodes": {}}
+    assert other(last, counted) == ()
+    told = correction_of(last, (), counted, Figures(content=None, headline={}, machines={"a/b/c": (D(1), "h")}))
+    assert (told["outlets"], told["machines"]) == ((), ())
 
 
 def test_an_incomplete_month_needs_a_reason_and_one_that_is_not_over_cannot_be_closed() -> None:

@@ -38,6 +38,7 @@ def with_book(folder: Path, work: Callable[[EntityBook, Ask], Awaitable[None]]) 
         async with Books(folder / "books.db", SystemClock(), inline=True) as books:
             book = EntityBook(books, SystemClock(), setup.plants)
             await book.take_over(setup.entities, EventLog())
+            await book.refresh()
             app = httpx.ASGITransport(app=Starlette(routes=entity_routes(book)))
             async with httpx.AsyncClient(transport=app, base_url="http://centre/api/v1") as client:
 
@@ -86,7 +87,7 @@ def test_a_press_is_moved_through_the_api(tmp_path: Path) -> None:
         (row,) = (await ask("GET", "/audit?limit=1"))["rows"]
         assert (row["author"], row["reason"], row["subject"]) == ("li", "press moved", "entity:jiangjin-1/press-1")
         assert (row["before"]["in"], row["after"]["in"]) == ("workshop-2", moved["in"])
-        (plant,) = book.plants_today(await book.kept())
+        plant = book.today["jiangjin-1"]
         assert {node.id for node in plant.tree.walk()} == {node.id for node in demo().plants[0].tree.walk()}
 
     with_book(tmp_path, work)
@@ -179,10 +180,10 @@ def test_the_tree_of_today_follows_dated_membership(tmp_path: Path) -> None:
         entity = kept.entities.by_key["jiangjin-1/press-1"]
         gone = replace(entity, memberships=(Membership(parent="jiangjin-1/workshop-2", until=date(2020, 1, 1)),))
         await book.put(gone, author="li", reason="scrapped", expected=1)
-        (plant,) = book.plants_today(await book.kept())
+        plant = book.today["jiangjin-1"]
         assert "press-1" not in {node.id for node in plant.tree.walk()}
         assert "press-1" not in {meter.device for meter in plant.meters()}
-        (ever,) = book.plants_ever(await book.kept())
+        ever = book.ever["jiangjin-1"]
         assert sorted(meter.device for meter in ever.meters()) == sorted(
             meter.device for meter in demo().plants[0].meters()
         )

@@ -1,25 +1,29 @@
 """Forwarding in virtual time: whatever happens between, the upper books hold every interval once, at its newest."""
 
 import asyncio
+import sqlite3
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from centre import forwarding
 from centre.accounting.calendar import Month
 from centre.books import forward, received
 from centre.books.file import Books
+from centre.books.forward import Look
 from centre.books.received import joined
 from centre.forwarding import Forwarder
 from centre.forwarding_touched import shared
 from centre.upper_ingest import UpperIngest, read_intervals
 from metering.intervals import IntervalParcel, IntervalsError, NodeInterval, seal_intervals
 from metering.parcel import ParcelId
-from metering.topics import Topics
+from metering.topics import Committed, Ranges, Topics, encode_committed
 from support.sim_broker import SimBroker
 from support.virtual_time import START_NS, VirtualClock, run
 from wattline.clock import NS
@@ -30,27 +34,32 @@ SERIES = received.Series("works", "plant", "electricity", "import")
 
 
 class Plant:
-    """What the centre below knows: one interval a minute of simulated time, some of them revised again and again."""
+    """What the centre below knows: three intervals in half a minute, some revised again and again, or taken out."""
 
     def __init__(self, clock: VirtualClock, random: Random) -> None:
-        self.clock, self.random = clock, random
+        self.clock, self.random, self.edits = clock, random, False
         self.amounts: dict[int, Decimal | None] = {}
+        self.made = 0
         self.calm, self.changed = False, 0
 
-    async def months(self, site: str) -> Collection[Month]:
+    async def months(self, site: str, sent: tuple[int, int] | None) -> Collection[Month]:
         return [MONTH]
 
     def take(self) -> set[tuple[str, Month]]:
         return set() if self.calm or self.clock.now_ns() - self.changed < 30 * NS else {("works", MONTH)}
 
-    async def closed(self, site: str, month: Month) -> tuple[Collection[NodeInterval], bool]:
+    async def closed(self, site: str, month: Month) -> tuple[Look, bool]:
         if not self.calm and self.clock.now_ns() - self.changed > 30 * NS:
             self.changed = self.clock.now_ns()
             for _ in range(3):
-                self.amounts[len(self.amounts)] = Decimal(self.random.randrange(10**6)) / 1000
-                late = self.random.randrange(len(self.amounts))
+                self.amounts[self.made] = Decimal(self.random.randrange(10**6)) / 1000
+                self.made += 1
+                late = self.random.randrange(self.made)  # it may have been taken out, and comes back
                 self.amounts[late] = self.random.choice([None, Decimal(self.random.randrange(10**6))])
-        return [_interval(place, amount) for place, amount in self.amounts.items()], False
+            if self.edits:
+                del self.amounts[self.random.choice(list(self.amounts))]
+        found = [_interval(place, amount) for place, amount in self.amounts.items()]
+        return Look(site=site, grains=("hour",), start=START_NS, end=2**62, intervals=found), False
 
 
 def _interval(place: int, amount: Decimal | None, revision: int = 1) -> NodeInterval:
@@ -90,7 +99,7 @@ class World:
                 name="lower", sites=("works",), figures=self.plant, books=books, clock=self.clock,
                 broker=self.broker.client("lower"),
             )  # fmt: skip
-            touched, _ = shared(self.plant, 2)
+            touched, _ = shared([self.plant], 2)
             tasks.create_task(forwarder.gather(touched))
             tasks.create_task(forwarder.run())
 
@@ -140,6 +149,7 @@ class World:
 def test_every_interval_is_in_the_upper_books_once_at_its_newest(seed: int, tmp_path: Path) -> None:
     async def main(clock: VirtualClock) -> None:
         world = World(clock, tmp_path, seed)
+        world.plant.edits = True
         world.start_lower()
         world.start_upper()
         for _ in range(9):
@@ -175,6 +185,85 @@ def test_a_broker_that_acknowledges_and_loses_everything_lets_nothing_leave_the_
         await world.kill(world.upper)
 
     run(main)
+
+
+@pytest.mark.parametrize("lost", ["nothing", "some", "everything"])
+def test_an_upper_centre_that_lost_what_it_held_gets_it_again(lost: str, tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, tmp_path, 1)
+        world.plant.edits = True
+        backup = tmp_path / "backup.db"
+
+        async def calm(seconds: float) -> None:
+            world.plant.calm = False
+            await asyncio.sleep(seconds)
+            world.plant.calm = True
+            await asyncio.sleep(600)
+
+        world.start_lower()
+        world.start_upper()
+        await calm(200)
+        await world.kill(world.upper)
+        _copy(tmp_path / "upper.db", backup)
+        world.start_upper()
+        await calm(600)
+        assert await world.held() == world.plant.amounts
+        await world.kill(world.upper)
+        if lost == "some":
+            _copy(backup, tmp_path / "upper.db")
+        if lost == "everything":
+            for file in tmp_path.glob("upper.db*"):
+                file.unlink()
+        assert await world.waiting() == 0
+        assert (await world.held() == world.plant.amounts) is (lost == "nothing")
+        if lost == "nothing":  # the broker alone fell back: nothing is sent again for it
+            old = encode_committed(Committed(epochs={}))
+            async with world.broker.client("stranger").connect() as connection:
+                await connection.publish(Topics("works", "lower").committed, old, retain=True)
+            await asyncio.sleep(60)
+        world.start_upper()
+        if lost == "everything":
+            world.plant.amounts[world.plant.made] = Decimal(5)  # it is heard with the next parcel only
+            world.plant.changed, world.plant.calm = clock.now_ns(), False
+            await asyncio.sleep(45)
+            world.plant.calm = True
+        before = len(world.broker.published)
+        await asyncio.sleep(3600)
+        sent = [topic for topic, _ in world.broker.published[before:] if topic.endswith("intervals")]
+        assert bool(sent) is (lost != "nothing")
+        assert await world.held() == world.plant.amounts
+        assert await world.waiting() == 0
+        await world.kill(world.lower)
+        await world.kill(world.upper)
+
+    run(main)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+@given(st.dictionaries(st.integers(1, 9), st.sets(st.integers(1, 9), min_size=1), max_size=6), st.data())
+def test_a_centre_falls_back_when_it_lacks_a_parcel_of_an_epoch_it_ought_to_know(
+    before: dict[int, set[int]], data: st.DataObject
+) -> None:
+    def told(epochs: dict[int, set[int]]) -> Committed:
+        found: dict[int, Ranges] = dict.fromkeys(epochs, ())
+        for epoch, seqs in epochs.items():
+            for seq in seqs:
+                found[epoch] = joined(found[epoch], seq)
+        return Committed(epochs=found)
+
+    more = {epoch: seqs | {data.draw(st.integers(1, 12))} for epoch, seqs in before.items()}
+    newest = dict(sorted({**more, 20: {1}}.items())[-forward.HELD_EPOCHS :])
+    assert not forward.fell_back(told(before), told(before))
+    assert not forward.fell_back(told(before), told(newest if len(more) >= forward.HELD_EPOCHS else more))
+    if before:
+        epoch = data.draw(st.sampled_from(sorted(before)[-forward.HELD_EPOCHS :]))
+        seq = data.draw(st.sampled_from(sorted(before[epoch])))
+        less = {**more, epoch: more[epoch] - {seq}}
+        assert forward.fell_back(told(before), told({of: seqs for of, seqs in less.items() if seqs}))
 
 
 def test_a_full_queue_takes_no_further_month_until_there_is_room(

@@ -31,7 +31,7 @@ from wattline.clock import NS
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
 
-RULES = load_management(config_dir() / "management.yaml")
+RULES = load_management(config_dir() / "management.yaml")[-1]
 NOW = 1_795_104_000 * NS + 600 * NS  # ten minutes into a period
 D = Decimal
 
@@ -145,11 +145,11 @@ def nights(flows: list[str | None]) -> list[Night]:
 
 def test_a_leak_goes_on_being_one_however_long_it_lasts() -> None:
     quiet: list[str | None] = ["1.0", "1.1"] * 14
-    assert leak_sign("s", "water", nights(quiet), NOW, RULES.leak).measured.value == 0
-    assert leak_sign("s", "water", nights([*quiet, *["1.8"] * 20]), NOW, RULES.leak).measured.value == 1
-    unknown = leak_sign("s", "water", nights([*quiet, None]), NOW, RULES.leak).measured
+    assert leak_sign("s", "water", nights(quiet), NOW, RULES.leaks["fresh_water"]).measured.value == 0
+    assert leak_sign("s", "water", nights([*quiet, *["1.8"] * 20]), NOW, RULES.leaks["fresh_water"]).measured.value == 1
+    unknown = leak_sign("s", "water", nights([*quiet, None]), NOW, RULES.leaks["fresh_water"]).measured
     assert (unknown.value, unknown.basis) == (None, NO_QUIET_HOUR)
-    assert leak_sign("s", "water", [], NOW, RULES.leak).measured.value is None
+    assert leak_sign("s", "water", [], NOW, RULES.leaks["fresh_water"]).measured.value is None
 
 
 BUDGET = budget_of(BudgetSettings(id="power", node="plant", carrier=Carrier.ELECTRICITY, year=2026, plan=[D(100)] * 12))

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from centre import cli
 from centre.api_manual import routes
+from centre.dead_letters import DeadLetters
 from centre.manual import Manual
 from support.books_manual import PRODUCTION, with_manual
 
@@ -33,7 +34,8 @@ plants:
 
 def client(manual: Manual) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=Starlette(routes=routes(manual))), base_url="http://centre/api/v1"
+        transport=httpx.ASGITransport(app=Starlette(routes=routes(manual, DeadLetters(Path("nowhere"))))),
+        base_url="http://centre/api/v1",
     )
 
 

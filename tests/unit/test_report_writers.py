@@ -18,7 +18,7 @@ from centre.carriers import Carrier
 from centre.period import Period
 from centre.report.document import Document, Name, Table, Word
 from centre.report.production import load_production
-from centre.report.reports import REPORTS, Reports, reports
+from centre.report.reports import LEDGERS, REPORTS, Reports, reports
 from centre.report.upload import item_code, load_codes
 from centre.report.writers import WRITERS, load_words
 from support.books_plant import filled, setup, statements
@@ -95,7 +95,7 @@ def test_the_same_inputs_give_the_same_bytes(made: Made, report: str, form: str)
         assert write(made.documents[report], words) == write(made.again[report], words)
 
 
-@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("report", [name for name in REPORTS if name not in LEDGERS])
 def test_every_report_shows_its_factors_and_which_are_unverified(made: Made, report: str) -> None:
     document = made.documents[report]
     factors = next(table for table in document.tables if table.key == "factors")
@@ -156,7 +156,9 @@ def test_a_footprint_lists_inputs_and_what_was_left_out(made: Made) -> None:
 def test_a_data_item_has_a_code_of_sixteen_digits(made: Made) -> None:
     told = json.loads(WRITERS["json"][1](made.documents["upload"], WORDS["en"]))
     items = told["tables"]["items"]
-    assert [item["carrier"] for item in items] == [f"carrier_{carrier}" for carrier in Carrier]
+    assert [item["carrier"] for item in items] == [
+        f"carrier_{carrier}" for carrier in Carrier if carrier != "compressed_air"
+    ]
     assert all(re.fullmatch(r"\d{16}", item["item_code"]) for item in items)
     assert len({item["item_code"] for item in items}) == len(items)
     assert all(item["reference_factor"] and item["adopted_factor"] for item in items)

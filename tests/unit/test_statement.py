@@ -16,11 +16,12 @@ from centre.accounting.terms import Input
 from centre.carriers import Carrier, Flow
 from centre.errors import BadQuestion, UnknownSite
 from centre.json_views import to_json
+from centre.membership import UNDATED
 from centre.period import Period, period_of
 from centre.records import Records
 from centre.settings import Setup, load_setup
 from centre.statement import Statement, statement
-from centre.statement_cost import Reactive, bought_quarters
+from centre.statement_cost import Reactive, bought_quarters, stretches
 from centre.store.base import SeriesKey
 from support.books_plant import SILENT, filled, setup, statements
 from wattline.errors import ConfigError
@@ -103,7 +104,7 @@ def test_completeness_and_the_known_share_are_told_of_every_line(found: Made) ->
         for line in node.lines:
             assert line.completeness is not None
             assert Decimal("0.8") < line.completeness < 1
-            assert line.known == Decimal("0.1332")  # 4 days of 30, less the last minutes
+            assert line.known == Decimal("0.1331")  # 4 days of 30, less the last minutes and that of a reset
     furnace = found.made.node(SILENT)
     assert furnace is not None
     assert furnace.lines[0].shares["E"] > 0
@@ -182,7 +183,8 @@ def test_a_meter_that_was_never_read_leaves_its_node_without_a_figure(found: Mad
     assert made.nodes[0].scope2.location.value is None
     assert made.nodes[0].energy.calorific.missing == ("electricity",)
     assert made.nodes[0].scope1.value == found.made.nodes[0].scope1.value
-    assert bought_quarters(plant, MONTH, records) == []
+    parts = stretches(plant, MONTH, UNDATED, found.setup.rules[SITE].terms)
+    assert bought_quarters(plant, parts, records) == []
     assert made.nodes[0].balances[Carrier.ELECTRICITY].reason == "no_common_interval"
 
 

@@ -19,7 +19,6 @@ from centre.closing import Closings
 from centre.closing_figures import StatementFigures
 from centre.manual import Manual
 from centre.period import Period
-from centre.points import Directory
 from centre.report.reports import reports
 from centre.report.writers import WRITERS, load_words
 from centre.statement import NodeStatement, Statement
@@ -80,7 +79,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             told = await service.statement(SITE, MONTH)
             traces = {figure: await why(service, SITE, MONTH, figure) for figure in FIGURES}
             closings = Closings(
-                store=store, books=books, clock=AFTER, plants=service.plants, directory=Directory(store, AFTER),
+                store=store, books=books, clock=AFTER, plants=service.plants,
                 maker=StatementFigures(service), limit=Decimal("0.95"),
             )  # fmt: skip
             await closings.close(SITE, Month(2026, 11), author="wang", reason="three days of a demonstration")

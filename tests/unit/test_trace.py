@@ -21,13 +21,20 @@ FIGURES = (
 )  # fmt: skip
 
 
+YEAR = {
+    "year": "scope2/location", "year's cost": "cost", "year's water": "water/fresh",
+    "year's quantity": "quantity/electricity",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trace]:
     async def make() -> dict[str, Trace]:
         async with await filled(tmp_path_factory) as store:
             service = statements(store, setup())
             found = {figure: await why(service, SITE, MONTH, figure) for figure in FIGURES}
-            found["year"] = await why(service, SITE, Period(year=2026), "scope2/location")
+            for name, figure in YEAR.items():
+                found[name] = await why(service, SITE, Period(year=2026), figure)
             for wrong in ("scope3", "nowhere:scope1", "line-1:balance/electricity", "line-1:cost", "quantity/oil"):
                 with pytest.raises(FigureError, match="figures are"):
                     await why(service, SITE, MONTH, wrong)
@@ -36,7 +43,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trace]:
     return asyncio.run(make())
 
 
-@pytest.mark.parametrize("figure", [*FIGURES, "year"])
+@pytest.mark.parametrize("figure", [*FIGURES, *YEAR])
 def test_a_figure_adds_up_to_its_last_digit(traces: dict[str, Trace], figure: str) -> None:
     trace = traces[figure]
     assert trace.steps[trace.root].value is not None
@@ -61,6 +68,19 @@ def test_a_carbon_figure_lists_its_factor_rows_and_register_readings(traces: dic
     assert meters == {"incomer", "heat-station"}
     assert sum(step.id.startswith("day:") for step in trace.steps.values()) == 2 * 4
     assert sum(step.id.startswith("quarter:") for step in trace.steps.values()) == 2 * 4 * 96
+
+
+def test_a_year_leads_to_its_months_and_each_of_them_to_its_rows(traces: dict[str, Trace]) -> None:
+    trace = traces["year"]
+    months = [part.id for part in trace.steps[trace.root].parts]
+    assert [month.rpartition("/")[2] for month in months] == ["2026-10", "2026-11"]
+    alone = traces["scope2/location"]
+    assert months[1] == alone.root
+    assert trace.steps[alone.root] == alone.steps[alone.root]
+    for month in months:
+        below = [step for _, _, step in Trace(root=month, steps=trace.steps).walk()]
+        assert any(step.factor is not None for step in below)
+        assert any(step.rule is Rule.READING for step in below)
 
 
 def test_every_quantity_is_proved_by_its_register(traces: dict[str, Trace]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,16 +13,18 @@ import pytest
 import yaml
 
 from centre.accounting.calendar import Month, month_bounds
+from centre.accounting.terms import Input
 from centre.accounting.zones import day_bounds
 from centre.books import received
 from centre.books.file import Books
+from centre.carriers import Carrier
 from centre.entities_kept import EntityBook
 from centre.errors import BadQuestion, FigureError
 from centre.manual import Manual
 from centre.settings import Setup, load_setup
 from centre.upper import UpperFigures, both, month_in
 from centre.upper_rollup import NOT_RECEIVED
-from metering.intervals import IntervalParcel, NodeInterval
+from metering.intervals import NOT_METERED, WITHDRAWN, IntervalParcel, NodeInterval
 from metering.parcel import ParcelId
 from support.books_plant import StoppedClock
 from wattline.clock import NS
@@ -127,6 +130,37 @@ def test_a_member_counts_from_the_day_it_joined_and_a_transfer_only_between_memb
     asyncio.run(main())
 
 
+def test_what_was_withdrawn_counts_no_more_and_what_no_meter_counts_is_not_missing(tmp_path: Path) -> None:
+    setup = settings(tmp_path)
+    told = {carrier: of(setup, "firm-a", "plant", carrier, "import", 1000) for carrier in ("electricity", "heat")}
+    (heat,) = told["heat"]
+    earlier = replace(heat, start=heat.start - 30 * 86_400 * NS, end=heat.start)
+    withdrawn = replace(heat, amount=None, shares=(), revision=2, reason=WITHDRAWN)
+
+    async def main(folder: Path, *more: NodeInterval) -> Input | None:
+        folder.mkdir()
+        async with centre(folder, *told.values(), [earlier], *([one] for one in more)) as figures:
+            used = (await figures.level("park", OCTOBER)).figures.carriers
+            assert used[0].taken.firms["firm-a"].value == 1000
+            taken = [one.taken for one in used if one.carrier is Carrier.HEAT]
+            return taken[0].firms.get("firm-a") if taken else None
+
+    def heat_of(name: str, *more: NodeInterval) -> Input | None:
+        return asyncio.run(main(tmp_path / name, *more))
+
+    before = heat_of("before")
+    assert before is not None
+    assert before.value == 1000
+    after = heat_of("after", withdrawn, heat)  # the older revision comes again
+    assert after is not None
+    assert (after.value, str(after.reason).startswith(NOT_RECEIVED)) == (None, True)
+    nothing = heat_of("nothing", replace(withdrawn, reason=NOT_METERED))
+    assert nothing is None or nothing.value == 0
+    back = heat_of("back", withdrawn, replace(heat, amount=Decimal(7), revision=3))
+    assert back is not None
+    assert back.value == 7
+
+
 def test_days_that_did_not_come_and_amounts_that_are_not_known_are_named(tmp_path: Path) -> None:
     setup = settings(tmp_path)
     told = [
@@ -184,8 +218,10 @@ def test_statistics_are_of_the_whole_and_tell_no_small_group(tmp_path: Path) -> 
             lambda s: s["levels"]["transfers"][0].update(meter="firm-c/x"),
             "levels.transfers.0.meter: belongs to neither",
         ),
+        (lambda s: s["levels"]["transfers"].append(TRANSFER), "levels.transfers.1.meter: counts another transfer"),
         (lambda s: s["levels"]["transfers"][0].update(meter="x"), "levels.transfers.0.meter: must be SITE/NODE"),
         (lambda s: s["levels"].update(smallest_group=2), "levels.smallest_group: "),
+        (lambda s: s["levels"].update(dominance={"firms": 5}), "levels.dominance.firms: "),
         (lambda s: s.pop("levels"), "plants: there is neither a plant nor `levels`"),
         (lambda s: s.update(upper={"name": "a/b", "broker": {"url": "mqtt://127.0.0.1"}}), "upper.name: "),
         (

@@ -34,6 +34,7 @@ ADDRESSES = {
     "why": "/books/why?figure=scope2/location&lang=en",
     "cost": "/books/why?figure=cost&lang=zh",
     "part": "/books/why?figure=workshop-1:balance/electricity&lang=en",
+    "product": "/books/why?figure=furnace:footprint/casting <1>/batch/B1&lang=zh",
     "year": "/books?month=2026&lang=en",
     "no month": "/books?month=soon&lang=zh",
     "no figure": "/books/why?figure=happiness&lang=en",
@@ -78,6 +79,17 @@ def test_the_month_shows_bill_balances_alarm_and_what_is_unverified(answers: Map
     assert WORDS["en"]("books.no_owner") in text
     assert text.count('data-verdict="') == 5
     assert 'data-state="running"' in text
+
+
+def test_a_suppliers_bill_stands_line_by_line_beside_ours(answers: Mapping[str, httpx.Response]) -> None:
+    text = answers["month"].text
+    shown = text[text.index('id="stated"') :]
+    assert "Wang &lt;Fang&gt;" in shown
+    assert WORDS["en"]("books.differs") in shown
+    assert shown.count('data-match="only_ours"') > 5
+    assert shown.count('data-match="only_theirs"') == 1
+    assert "late &lt;fee&gt;" in shown
+    assert 'id="stated"' not in answers["closed"].text
 
 
 def test_a_closed_month_shows_its_sign_off_and_no_alarm_of_a_later_one(answers: Mapping[str, httpx.Response]) -> None:
@@ -143,6 +155,10 @@ def test_corrections_stand_beside_what_was_signed() -> None:
         at_ns=CLOCK.now_ns(),
         meters=[{"device": "incomer", "cause": "late_readings"}],
         headline=[{"name": "scope2_location", "unit": "tCO2", "before": "1.5", "after": "1.75", "difference": "0.25"}],
+        nodes=[],
+        outlets=[],
+        machines=[],
+        tree=[],
     )
     closed = Closed(closing=row, signed={"headline": {"cost": {"value": None, "unit": "CNY"}}}, corrections=(entry,))
     shown = sign_off(closed, ZONE, WORDS["en"])
@@ -182,3 +198,16 @@ def test_readings_that_are_not_accounted_yet_do_not_break_the_proof(tmp_path_fac
         assert after.steps[after.root] == before.steps[before.root]
 
     asyncio.run(main())
+
+
+def test_the_month_shows_what_was_made_what_waits_and_what_was_refused(answers: Mapping[str, httpx.Response]) -> None:
+    page = answers["month"].text
+    assert re.findall(r'<tr data-form="(\d+)" data-approved="(\w+)">', page) == [("2", "no"), ("1", "yes")]
+    assert "casting &lt;1&gt;" in page
+    assert "2026-11-01 08:07" in page
+    assert "batch: is missing" in page
+    assert "footprint/casting%20%3C1%3E/batch/B1" in page or "footprint%2Fcasting" in page
+    assert 'id="production"' not in answers["before"].text or "batch: is missing" in answers["before"].text
+    traced = answers["product"].text
+    assert "单位产品碳足迹" in traced
+    assert "核对一致" in traced

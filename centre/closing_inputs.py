@@ -1,0 +1,47 @@
+"""What a month is closed on: whether the ledger has counted all of it, and what each meter counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from centre.accounting.calendar import Month, month_bounds
+from centre.accounting.corrections import MeterMonth
+from centre.accounting.intervals import Interval
+from centre.closing_content import meter_month
+from centre.plant import Plant
+from centre.points import MeterPoints
+from centre.store.base import Grain, Store
+
+_PENDING: Final = 10_000
+
+
+async def nothing_edited(_site: str) -> bool:
+    """Of plants that stay what they are."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """`follows`: whether the ledger counts a site by its entities as they are now. Methods raise StoreError."""
+
+    store: Store
+    follows: Callable[[str], Awaitable[bool]]
+
+    async def pending(self, site: str, end: int) -> bool:
+        """Whether readings of before `end` (UTC ns), or an edit of the entities, are in no interval yet."""
+        if not await self.follows(site):
+            return True
+        return any(dirty.series.site == site and dirty.first < end for dirty in await self.store.dirty(_PENDING))
+
+    async def meters(self, plant: Plant, month: Month, counted: Sequence[MeterPoints]) -> tuple[MeterMonth, ...]:
+        """What the meters counted, in the order of their places."""
+        bounds = month_bounds(month, plant.zone, plant.metering_day)
+        found: list[MeterMonth] = []
+        for points in counted:
+            quarters: list[Interval] = []
+            if points.counter is not None:
+                stored = await self.store.read_rollup(points.counter, Grain.QUARTER, *bounds)
+                quarters = [bucket.interval for bucket in stored]
+            found.append(await asyncio.to_thread(meter_month, points, quarters, *bounds))
+        return tuple(sorted(found, key=lambda meter: meter.place))
