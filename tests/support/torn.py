@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from agent.spool_file import Change, SpoolFile
 from agent.spool_rows import Damaged
 from metering.parcel import Parcel, ParcelId
