@@ -1,11 +1,13 @@
 """Outbox: what of the spool was sent on this connection and what became of it. Decides what may be sent; no I/O.
 
 A parcel is in flight until the broker answers, then awaits the store's word. Not told within its time, it is sent
-again: brokers acknowledge what they later lose. Times are monotonic seconds.
+again: brokers acknowledge what they later lose. A broker answers in the order of what it got (MQTT 5, 4.6): one that
+answers a later parcel and never this one has lost its answer. Times are monotonic seconds.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from agent.headway import Headway
@@ -34,7 +36,8 @@ class Limits:
     """Until a refused topic is tried again, doubling."""
     refused_most_s: float = 300.0
     silent_s: float = 120.0
-    """Without any acknowledgement until the connection is given up."""
+    """Without any acknowledgement, or without that of a parcel when later ones have theirs, until the connection is
+    given up."""
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Outbox:
         self._pace = pace
         self._headway = Headway(limits.window, limits.awaiting)
         self._sent: dict[ParcelId, _Sent] = {}
-        self._flying: set[ParcelId] = set()
+        self._flying: dict[ParcelId, float] = {}  # as sent; since when a later one has its answer
         self._aside: set[ParcelId] = set()
         self._tried: set[ParcelId] = set()  # on earlier connections
         self._ends: dict[ParcelId, int] = {}  # of connections, with this parcel in flight
@@ -136,25 +139,25 @@ class Outbox:
         sent = self._sent.setdefault(parcel_id, _Sent(0, _NEVER))
         sent.times, sent.again_at = sent.times + 1, _NEVER
         self._aside.discard(parcel_id)
-        self._flying.add(parcel_id)
+        self._flying[parcel_id] = _NEVER
 
     def acked(self, parcel_id: ParcelId, now: float) -> bool:
         """The broker has it; True when this ends a spell of refusals."""
         resumed, self._refusals = self._refusals > 0, 0
-        self._landed(parcel_id, now)
+        self._answered(parcel_id, now)
         self._ends.pop(parcel_id, None)
         sent = self._sent.get(parcel_id)
         if sent is not None:
             wait = min(self._limits.resend_s * 2 ** min(sent.times - 1, 16), self._limits.resend_most_s)
             sent.again_at = now + wait
         if resumed:
-            for other in self._sent.keys() - self._flying - self._aside:
+            for other in self._sent.keys() - self._flying.keys() - self._aside:
                 self._sent[other].again_at = min(self._sent[other].again_at, now + self._limits.resend_s)
         return resumed
 
     def refused(self, parcel_id: ParcelId, now: float) -> None:
         """The broker said no: keep the parcel, close the outbox for a while, then try with one."""
-        self._landed(parcel_id, now)
+        self._answered(parcel_id, now)
         if now >= self._closed_until:
             wait = min(self._limits.refused_s * 2 ** min(self._refusals, 16), self._limits.refused_most_s)
             self._closed_until = now + wait
@@ -179,8 +182,14 @@ class Outbox:
         self._barred.pop(parcel_id, None)
         self._ends.pop(parcel_id, None)
 
+    def _answered(self, parcel_id: ParcelId, now: float) -> None:
+        if parcel_id in self._flying:
+            for earlier in takewhile(parcel_id.__ne__, self._flying):
+                self._flying[earlier] = min(self._flying[earlier], now)
+        self._landed(parcel_id, now)
+
     def _landed(self, parcel_id: ParcelId, now: float) -> None:
-        self._flying.discard(parcel_id)
+        self._flying.pop(parcel_id, None)
         self._heard_at = now
 
     def released(self, parcel_ids: Iterable[ParcelId]) -> None:
@@ -219,12 +228,15 @@ class Outbox:
         if self._pace is not None and now < (ready := self._pace.ready_at()):
             times = [max(at, ready) for at in times] + [ready]
         if self._flying:
-            times.append(self._heard_at + self._limits.silent_s)
+            times.append(self._given_up_at())
         return min(times, default=_NEVER)
 
     def is_silent(self, now: float) -> bool:
-        """True when parcels are in flight and the broker has not acknowledged anything for too long."""
-        return bool(self._flying) and now >= self._heard_at + self._limits.silent_s
+        """True when the broker has owed an acknowledgement for too long."""
+        return bool(self._flying) and now >= self._given_up_at()
+
+    def _given_up_at(self) -> float:
+        return min(self._heard_at, *self._flying.values()) + self._limits.silent_s
 
     @property
     def awaiting(self) -> bool:

@@ -175,7 +175,7 @@ class Session:
                 self._start(tasks, parcel)
             now = self._clock.monotonic()
             if self._outbox.is_silent(now):
-                raise BrokerLost("the broker acknowledges nothing")
+                raise BrokerLost("the broker acknowledges nothing, or not all")
             at = self._outbox.next_at(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if at == float("inf") else max(0.001, at - now)):

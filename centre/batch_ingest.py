@@ -1,6 +1,5 @@
 """Takes in the batches that lines publish: into the books, and only then acknowledged to the broker."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -9,15 +8,14 @@ from centre.aside import Aside
 from centre.insisting import Outage, Patience
 from centre.manual import Manual
 from centre.manual_batches import WrongBatch, read_batch
+from centre.reconnecting import reconnecting
 from metering.topics import ALL_PRODUCTION
-from wattline.broker import Broker, BrokerError, Connection, Message
+from wattline.broker import Broker, Connection, Message
 from wattline.clock import NS
 from wattline.events import EventLog
 
 AHEAD_NS: Final = 300 * NS
 """How far the clock of a line may be ahead of ours."""
-_FIRST_BACKOFF_S: Final = 1.0
-_MAX_BACKOFF_S: Final = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,23 +33,13 @@ class BatchIngest:
 
     async def run(self) -> None:
         """Serve until cancelled; come back after every loss."""
-        patience = Patience(self.manual.clock, Outage(self.log), lambda: None)
-        backoff, told = _FIRST_BACKOFF_S, ""
-        while True:
-            lost: Sequence[str] = ()
-            try:
-                async with self.broker.connect() as connection:
-                    backoff, told = _FIRST_BACKOFF_S, ""
-                    await self._serve(connection, patience)
-            except* BrokerError as errors:
-                lost = [str(err) for err in errors.exceptions]
-            finally:
-                self.connected = False
-            if "; ".join(lost) != told:
-                told = "; ".join(lost)
-                self.log.warning("batches.lost", error=told)
-            await patience.sleep(backoff)
-            backoff = min(backoff * 2, _MAX_BACKOFF_S)
+        await reconnecting(self.broker, self.manual.clock, self.log, "batches.lost", self._connected)
+
+    async def _connected(self, connection: Connection) -> None:
+        try:
+            await self._serve(connection, Patience(self.manual.clock, Outage(self.log), lambda: None))
+        finally:
+            self.connected = False
 
     async def _serve(self, connection: Connection, patience: Patience) -> None:
         await connection.subscribe(ALL_PRODUCTION)

@@ -6,7 +6,7 @@ from centre.store.base import GatewayKey
 from metering.lineprotocol import check_name
 from metering.parcel import ParcelError, Received, open_parcel
 from metering.status import Status, decode_status
-from metering.topics import parse_topic
+from metering.topics import check_sender, parse_topic
 
 _MAX_NUMBER: Final = 2**53  # of an epoch or a seq: exact in every JSON reader, and far more than can come
 
@@ -25,12 +25,11 @@ def read_message(topic: str, payload: bytes) -> Received | tuple[GatewayKey, Sta
         parcel = open_parcel(payload)
         for sweep in parcel.sweeps:
             check_name(sweep.device)
+        check_sender(topic, parcel.site, parcel.gateway)
     except ParcelError as err:
         raise Unreadable(f"parcel {err}") from err
     except ValueError as err:
         raise Unreadable(str(err)) from err
-    if key != (parcel.site, parcel.gateway):
-        raise Unreadable(f"a parcel of {parcel.site}/{parcel.gateway} on a topic of {key.site}/{key.gateway}")
     if not (0 < parcel.id.epoch < _MAX_NUMBER and 0 < parcel.id.seq < _MAX_NUMBER and 0 <= parcel.dropped < 2**63):
         raise Unreadable(f"epoch {parcel.id.epoch}, seq {parcel.id.seq}, dropped {parcel.dropped}: out of range")
     return parcel

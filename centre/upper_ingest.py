@@ -1,40 +1,30 @@
 """Of an upper centre: takes in what centres below forward. Write, then acknowledge, then say what is held."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from centre.aside import Aside
 from centre.books import received
 from centre.books.file import Books
 from centre.books.received import CentreKey
+from centre.insisting import Outage, Patience
 from centre.reconnecting import reconnecting
-from centre.store.base import StoreError
-from metering.intervals import IntervalParcel, IntervalsError, open_intervals
-from metering.topics import ALL_INTERVALS, Topics, encode_committed, parse_topic
+from metering.intervals import IntervalParcel, open_intervals
+from metering.topics import ALL_INTERVALS, Topics, check_sender, encode_committed
 from wattline.broker import Broker, BrokerLost, Connection, Message, PublishRefused
-from wattline.clock import NS, Clock
+from wattline.clock import Clock
 from wattline.events import EventLog
 
-_FIRST_BACKOFF_S: Final = 1.0
-_MAX_BACKOFF_S: Final = 30.0
 _SILENT_S: Final = 120.0
-
-T = TypeVar("T")
 
 
 def read_intervals(topic: str, payload: bytes) -> IntervalParcel:
-    """The parcel in a message; raises IntervalsError, also where it is not of the centre whose topic it came on."""
-    try:
-        topics, _ = parse_topic(topic)
-    except ValueError as err:
-        raise IntervalsError(str(err)) from err
+    """The parcel in a message; raises ValueError, also where it is not of the centre whose topic it came on."""
     parcel = open_intervals(payload)
-    if (parcel.site, parcel.centre) != (topics.site, topics.gateway):
-        raise IntervalsError(f"a parcel of {parcel.site}/{parcel.centre} on a topic of {topics.site}/{topics.gateway}")
+    check_sender(topic, parcel.site, parcel.centre)
     return parcel
 
 
@@ -51,6 +41,10 @@ class UpperIngest:
     parcels: int = 0
     changed: int = 0
     refused: int = 0
+    _patience: Patience = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.clock, Outage(self.log), lambda: None)
 
     async def run(self) -> None:
         """Serve until cancelled; come back after every loss."""
@@ -66,7 +60,7 @@ class UpperIngest:
         await connection.subscribe(ALL_INTERVALS)
         self.connected = True
         self.log.info("levels.connected")
-        for key in await self._insist(partial(self.books.read, received.committed)):
+        for key in await self._patience.insist(partial(self.books.read, received.committed)):
             await self._tell(connection, key)  # a broker that was killed may have forgotten what it retained
         async for message in connection.messages():
             await self._take(connection, message, aside)
@@ -74,13 +68,13 @@ class UpperIngest:
     async def _take(self, connection: Connection, message: Message, aside: Aside) -> None:
         try:
             parcel = read_intervals(message.topic, message.payload)
-        except IntervalsError as err:
+        except ValueError as err:
             self.refused += 1
             aside.message(message, str(err))
             message.ack()
             return
         now = self.clock.now_ns()
-        self.changed += await self._insist(
+        self.changed += await self._patience.insist(
             partial(self.books.keep, lambda connection: received.take(connection, parcel, now))
         )
         self.parcels += 1
@@ -89,7 +83,7 @@ class UpperIngest:
 
     async def _tell(self, connection: Connection, key: CentreKey) -> None:
         """What the books hold of a centre, retained."""
-        held = (await self._insist(partial(self.books.read, received.committed)))[key]
+        held = (await self._patience.insist(partial(self.books.read, received.committed)))[key]
         try:
             async with asyncio.timeout(_SILENT_S):
                 await connection.publish(Topics(key.site, key.centre).committed, encode_committed(held), retain=True)
@@ -97,15 +91,3 @@ class UpperIngest:
             raise BrokerLost("the broker acknowledges nothing") from err
         except PublishRefused as err:
             self.log.warning("committed.refused", site=key.site, centre=key.centre, error=str(err))
-
-    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns; while the books fail it is tried again, for as long as it takes."""
-        backoff = _FIRST_BACKOFF_S
-        while True:
-            try:
-                return await work()
-            except StoreError as err:
-                if backoff == _FIRST_BACKOFF_S:
-                    self.log.critical("books.failed", error=str(err))
-                await self.clock.sleep_until(self.clock.now_ns() + int(backoff * NS))
-                backoff = min(backoff * 2, _MAX_BACKOFF_S)

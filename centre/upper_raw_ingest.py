@@ -11,8 +11,8 @@ from centre.books import raw_requests
 from centre.books.received import CentreKey
 from centre.reconnecting import reconnecting
 from centre.upper_raw import RawRequests
-from metering.raw import RawError, RawPart, encode_asks, open_raw
-from metering.topics import ALL_RAW, Topics, parse_topic
+from metering.raw import RawPart, encode_asks, open_raw
+from metering.topics import ALL_RAW, Topics, check_sender
 from wattline.broker import Broker, BrokerLost, Connection, Message, PublishRefused
 from wattline.clock import Clock
 from wattline.events import EventLog
@@ -23,14 +23,9 @@ _SILENT_S: Final = 120.0
 
 
 def read_raw(topic: str, payload: bytes) -> RawPart:
-    """The part in a message; raises RawError, also where it is not of the centre whose topic it came on."""
-    try:
-        topics, _ = parse_topic(topic)
-    except ValueError as err:
-        raise RawError(str(err)) from err
+    """The part in a message; raises ValueError, also where it is not of the centre whose topic it came on."""
     part = open_raw(payload)
-    if (part.site, part.centre) != (topics.site, topics.gateway):
-        raise RawError(f"a part of {part.site}/{part.centre} on a topic of {topics.site}/{topics.gateway}")
+    check_sender(topic, part.site, part.centre)
     return part
 
 
@@ -74,7 +69,7 @@ class RawIngest:
             part = read_raw(message.topic, message.payload)
             if not await self.requests.take(part, message.payload):
                 self._told.pop(CentreKey(part.site, part.centre), None)  # it does not know what is wanted now
-        except RawError as err:
+        except ValueError as err:
             aside.message(message, str(err))
 
     async def _tell(self, connection: Connection) -> None:

@@ -82,6 +82,13 @@ def parse_topic(topic: str) -> tuple[Topics, str]:
     return Topics(parts[2], parts[3]), parts[4]
 
 
+def check_sender(topic: str, site: str, gateway: str) -> None:
+    """ValueError where what says that it is of this gateway (or centre) came on another's topic."""
+    topics, _ = parse_topic(topic)
+    if (site, gateway) != (topics.site, topics.gateway):
+        raise ValueError(f"of {site}/{gateway}, and on a topic of {topics.site}/{topics.gateway}")
+
+
 Ranges = tuple[tuple[int, int], ...]
 """Closed ranges of seq, ascending, apart from each other."""
 

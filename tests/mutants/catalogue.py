@@ -95,6 +95,12 @@ MUTANTS = (
     Mutant("no re-send after reconnect", "agent.outbox:Outbox.restart", "self._sent.clear()", "pass"),
     Mutant("in flight for ever", "agent.outbox:Outbox.restart", "self._flying.clear()", "pass"),
     Mutant(
+        "one in flight for ever",
+        "agent.outbox:Outbox._answered",
+        "self._flying[earlier] = min(self._flying[earlier], now)",
+        "pass",
+    ),
+    Mutant(
         "unsent counts as stored", "agent.outbox:Outbox.is_stored", "return parcel_id in self._tried and ", "return "
     ),
     Mutant(

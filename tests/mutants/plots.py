@@ -28,6 +28,9 @@ PLOTS: Final = {
     "every other one lost": _plot((60, "committed lost", 600, 0), (60, "broker loses some", 595, 0.5)),
     "released in a commit": _plot((60, "committed late", 400, 0.33), (60, "disk slow", 400, 0.9)),
     "few in flight": _plot((60, "acks lost", 200, 0.7), (250, "agent cut off", 0, 0), interval_s=180, window=2),
+    "one acknowledgement lost": _plot(
+        (60, "broker loses some", 95, 1.0), (60, "committed lost", 95, 0), (60, "acks lost", 95, 1.0)
+    ),
     "late acknowledgements": _plot((60, "acks late", 400, 1.0), (60, "broker slow", 400, 0.9), window=2),
     "half open": _plot((50, "broker slow", 60, 0.9), (62, "agent half open", 0, 0)),
     "refused": _plot((60, "topic refused", 120, 0)),

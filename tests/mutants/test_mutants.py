@@ -23,6 +23,7 @@ SEEN_BY: dict[str, tuple[str | int, ...]] = {
     "no re-send in a connection": ("lost at the broker", "lost here and there"),
     "no re-send after reconnect": ("half open", 6, 27),
     "in flight for ever": ("few in flight", 3, 12),
+    "one in flight for ever": ("one acknowledgement lost",),
     "unsent counts as stored": ("forged", 1, 19),
     "backlog ends early": ("outage, stop, kill", 3, 5),
     "live lane skips": ("refused", 13, 35),

@@ -115,7 +115,7 @@ def test_committed_is_published_at_most_once_a_second_and_again_after_each_start
     [
         (TOPICS.readings, b"no parcel", "parcel cannot be read"),
         (TOPICS.readings, body(1)[:-9], "parcel truncated"),
-        (TOPICS.readings, body(1, gateway="other"), "a parcel of works/other on a topic of works/press-shop"),
+        (TOPICS.readings, body(1, gateway="other"), "of works/other, and on a topic of works/press-shop"),
         (TOPICS.readings, body(0), "out of range"),
         (TOPICS.readings, body(2**60, sweep(0, {"frequency": 50.0})), "out of range"),
         (TOPICS.status, b"{}", "not a message of version 1"),

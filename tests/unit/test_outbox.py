@@ -158,6 +158,20 @@ def test_a_broker_that_acknowledges_nothing_is_noticed() -> None:
     assert not box.is_silent(1000.0)
 
 
+def test_a_broker_that_acknowledges_later_parcels_and_never_an_earlier_one_is_noticed() -> None:
+    box = outbox()
+    send(box, 1, 2, 3, now=10.0)
+    box.acked(pid(2), 20.0)
+    for seq in range(4, 20):
+        send(box, seq, now=10.0 * seq)
+        box.acked(pid(seq), 10.0 * seq)
+        box.committed(Committed(epochs={EPOCH: ((2, seq),)}), 10.0 * seq)
+        assert box.is_silent(10.0 * seq) == (10.0 * seq >= 20.0 + LIMITS.silent_s)
+    assert box.next_at(50.0) == 20.0 + LIMITS.silent_s
+    box.acked(pid(1), 200.0)
+    assert box.next_at(200.0) == 40.0 + LIMITS.silent_s, "the third still waits, since the fourth was acknowledged"
+
+
 @given(st.lists(st.tuples(st.sampled_from(["send", "ack", "refuse", "commit", "restart", "wait"]), st.integers(1, 30))))
 def test_the_bounds_hold_whatever_happens(script: list[tuple[str, int]]) -> None:
     box, now = outbox(), 0.0
