@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from centre import api, api_bills, api_reports, web, web_books
 from centre.api_closing import closing_routes
 from centre.api_entities import entity_routes
+from centre.batch_ingest import BatchIngest
 from centre.bills import Bills
 from centre.books.file import Books
 from centre.brokers import brokers_of, retire
@@ -35,8 +36,9 @@ from centre.statements import Statements
 from centre.store.sqlite import SqliteStore
 from centre.until_stopped import UntilStopped
 from centre.upper_office import open_levels
+from metering.parcel import Received
 from wattline.cancellation import end
-from wattline.clock import SystemClock
+from wattline.clock import Clock, SystemClock
 from wattline.events import EventLog
 from wattline.resources import config_dir
 from wattline.service import Notifier, Watchdog
@@ -57,7 +59,6 @@ class ListenError(Exception):
 async def run(setup: Setup) -> None:
     """Serve until SIGTERM or SIGINT; raises StoreUnusable, ListenError or ConfigError when it cannot begin."""
     log, clock = EventLog(), SystemClock()
-    brokers = brokers_of(setup.settings)
     notifier = Notifier()
     watchdog = Watchdog(notifier, clock, log)
     async with SqliteStore(setup.store) as store, Books(setup.books, clock) as books:
@@ -75,15 +76,7 @@ async def run(setup: Setup) -> None:
             books=StatementBooks(books=books),
         )
         outlets = OutletReadings(plants=entities.today, rules=setup.rules)
-        ingest = Ingest(
-            broker=brokers[0],
-            more=brokers[1:],
-            store=store,
-            clock=clock,
-            dead_letters=setup.store.parent / "dead-letters",
-            on_work=lambda worker: watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S),
-            on_stored=outlets.note,
-        )
+        ingest = _ingest(setup, store, clock, watchdog, outlets.note)
         ledger = Ledger(store=store, clock=clock, plants=entities.ever.values(), directory=Directory(store, clock))
         closings = Closings(
             store=store,
@@ -94,18 +87,6 @@ async def run(setup: Setup) -> None:
             limit=load_closing_rules(config_dir() / "closing.yaml").completeness,
             follows=partial(entities.followed, ledger.follows),
         )
-
-        def health() -> Mapping[str, object]:
-            batches = office.batches
-            told = {} if batches is None else {"batches": batches.taken, "refused_batches": batches.refused}
-            return {
-                "broker": "connected" if ingest.connected else "connecting",
-                "workers": f"{ingest.connected} of {len(brokers)} connected",
-                "refused_messages": ingest.counts.refused,
-                "refused_readings": ingest.counts.refused_readings,
-                **told,
-            }
-
         office = open_office(
             setup=setup, plants=entities.today, store=store, books=books, clock=clock, directory=directory
         )
@@ -121,13 +102,11 @@ async def run(setup: Setup) -> None:
                 *api_bills.routes(Bills(statements=statements)),
                 *entity_routes(entities),
                 *closing_routes(closings),
-                *api.routes(figures, health),
+                *api.routes(figures, partial(_health, ingest, office.batches)),
                 *web_books.routes(statements, office.alarms, closings, office.desk),
                 *web.routes(figures),
             ]
         )
-        for worker in range(1, len(brokers) + 1):
-            watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S)
         work: dict[str, Work] = {
             "ingest": ingest.run,
             "retire": lambda: retire(setup.settings, clock),
@@ -142,6 +121,39 @@ async def run(setup: Setup) -> None:
         await _serve(setup, site, work, notifier, log)
     log.info("centre.stopped")
     notifier.close()
+
+
+def _ingest(
+    setup: Setup, store: SqliteStore, clock: Clock, watchdog: Watchdog, on_stored: Callable[[Sequence[Received]], None]
+) -> Ingest:
+    """The ingest with all its workers, each of them watched."""
+
+    def at_work(worker: int) -> None:
+        watchdog.promise(f"ingest:{worker}", _WORK_WITHIN_S)
+
+    broker, *more = brokers_of(setup.settings)
+    for worker in range(1, len(more) + 2):
+        at_work(worker)
+    return Ingest(
+        broker=broker,
+        more=more,
+        store=store,
+        clock=clock,
+        dead_letters=setup.store.parent / "dead-letters",
+        on_work=at_work,
+        on_stored=on_stored,
+    )
+
+
+def _health(ingest: Ingest, batches: BatchIngest | None) -> Mapping[str, object]:
+    told = {} if batches is None else {"batches": batches.taken, "refused_batches": batches.refused}
+    return {
+        "broker": "connected" if ingest.connected else "connecting",
+        "workers": f"{ingest.connected} of {1 + len(ingest.more)} connected",
+        "refused_messages": ingest.counts.refused,
+        "refused_readings": ingest.counts.refused_readings,
+        **told,
+    }
 
 
 async def _serve(setup: Setup, site: Starlette, work: Mapping[str, Work], notifier: Notifier, log: EventLog) -> None:

@@ -1,8 +1,9 @@
 """A process that commits to a spool for ever and says what is durable, until it is killed.
 
-    python spool_victim.py DIRECTORY SEED
+    python spool_victim.py DIRECTORY SEED [PAUSE_S]
 
-Says `going E S`: a commit that deletes parcel S of epoch E begins; `kept E S`: the commit with it has returned.
+PAUSE_S, 0 unless told, is kept between commits. Says `going E S`: a commit that deletes parcel S of epoch E begins;
+`kept E S`: the commit with it has returned.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ def parcel(epoch: int, seq: int) -> Parcel:
     )
 
 
-async def commit_for_ever(directory: Path, chance: Random) -> None:
+async def commit_for_ever(directory: Path, chance: Random, pause_s: float) -> None:
     disk = SqliteDisk(directory, budget=1 << 30)
     stored = await disk.open()
     epoch, seq = stored.epoch + 1, 0
@@ -39,6 +40,7 @@ async def commit_for_ever(directory: Path, chance: Random) -> None:
         tell("kept", [each.id for each in insert])
         kept += [each.id for each in insert]
         seq += len(insert)
+        await asyncio.sleep(pause_s)
 
 
 def tell(what: str, ids: list[ParcelId]) -> None:
@@ -48,4 +50,4 @@ def tell(what: str, ids: list[ParcelId]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(commit_for_ever(Path(sys.argv[1]), Random(int(sys.argv[2]))))
+    asyncio.run(commit_for_ever(Path(sys.argv[1]), Random(int(sys.argv[2])), float((*sys.argv[3:], "0")[0])))
