@@ -35,7 +35,7 @@ from wattline.service import Notifier, Watchdog
 
 _GRACE_S: Final = 5.0
 _LOOK_S: Final = 5.0
-_SPOOL_PROMISE_S: Final = 60.0
+_SPOOL_PROMISE_S: Final = 60.0  # beyond the time in which the settings have it seal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,7 @@ class _Agent:
         self._certificate = plan.broker.certificate
         self._inspector = Inspector(plant.plausibility, plant.identities, ports.log)
         self._watchdog = Watchdog(ports.notifier, ports.clock, ports.log)
+        self._seals_within_s = max(plan.spool.seal_interval_s, plan.spool.commit_interval_s) + _SPOOL_PROMISE_S
         self._wake_ups = WakeUps(ports.clock)
         self._pollers = [self._poller(index) for index in range(len(plant.buses))]
         self._publisher = Publisher(
@@ -150,7 +151,7 @@ class _Agent:
         while True:
             stats = self._spool.stats()
             if stats.acquired == acquired or stats.parcels_sealed != sealed:
-                self._watchdog.promise("spool", _SPOOL_PROMISE_S)
+                self._watchdog.promise("spool", self._seals_within_s)
                 acquired, sealed = stats.acquired, stats.parcels_sealed
             self._time.look()
             self._ports.notifier.status(self.summary())

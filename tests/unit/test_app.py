@@ -93,10 +93,13 @@ class Gateway:
 
 
 def life(
-    tmp_path: Path, script: Callable[[Gateway], Awaitable[None]], notifier: Notifier | None = None
+    tmp_path: Path,
+    script: Callable[[Gateway], Awaitable[None]],
+    notifier: Notifier | None = None,
+    settings: str = SETTINGS,
 ) -> tuple[Gateway, list[dict[str, Any]]]:
     path = tmp_path / "agent.yaml"
-    path.write_text(SETTINGS.replace("directory: spool", f"directory: {tmp_path / 'spool'}"))
+    path.write_text(settings.replace("directory: spool", f"directory: {tmp_path / 'spool'}"))
     plan = load(path).plan()
 
     async def main(clock: VirtualClock) -> Gateway:
@@ -210,6 +213,22 @@ def test_the_service_manager_hears_of_readiness_health_and_stop(tmp_path: Path) 
     assert any(line.startswith("STATUS=3 devices, 3 answering; busiest bus 26%; broker connected; ") for line in heard)
     assert any(re.match(r"STATUS=3 devices, 2 answering; busiest bus \d+%; broker connected; ", line) for line in heard)
     assert heard[-1] == "STOPPING=1"
+
+
+@pytest.mark.parametrize("rare", ["commit_interval: 10min", "seal_interval: 10min"])
+def test_an_agent_that_seals_as_rarely_as_its_settings_allow_does_not_starve_the_watchdog(
+    tmp_path: Path, rare: str
+) -> None:
+    async def script(gateway: Gateway) -> None:
+        if rare.startswith("commit"):
+            gateway.broker.go_down()
+        await asyncio.sleep(1500)
+
+    settings = SETTINGS.replace("spool}", f"spool, {rare}}}").replace("every: 1s", "every: 15s")
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "30000000"})
+    _, events = life(tmp_path, script, notifier, settings)
+    notifier.close()
+    assert [event for event in events if event["event"] == "watchdog.starved"] == []
 
 
 def test_a_poller_that_dies_ends_the_agent_loudly_and_saves_what_was_read(tmp_path: Path) -> None:
