@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from centre.accounting.calendar import Month, month_bounds
 from centre.carriers import counters_for
 from centre.plant import Plant
 from metering.quantities import quantity_of
 from wattline.clock import NS
+
+_FIRST_YEAR: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +89,10 @@ def time(text: str, _row: Row, known: Known) -> str:
         at = None
     if at is None or at.tzinfo is None:
         raise ValueError(f"{text[:40]!r} is no time with its offset, such as 2026-10-31T23:50:00+08:00")
+    if at.year < _FIRST_YEAR:
+        raise ValueError(f"{text[:40]!r} lies before {_FIRST_YEAR}")
     if int(at.timestamp()) * NS > known.now:
-        raise ValueError(f"{text} lies in the future")
+        raise ValueError(f"{text[:40]!r} lies in the future")
     return str(int(at.timestamp()) * NS)
 
 

@@ -69,6 +69,8 @@ def test_a_batch_is_a_row_of_the_form_in_the_month_in_which_it_ends() -> None:
         (payload(node="line-9"), "node: 'line-9' is not a node of the site"),
         (payload(to="2026-10-31T20:00:00"), "to: '2026-10-31T20:00:00' is no time with its offset"),
         (payload(to="2026-12-31T20:00:00+08:00"), "lies in the future"),
+        (payload(to="2026-12-31\ud80020:00:00+08:00"), "lies in the future"),
+        (payload(to="0001-01-01T00:00:00+14:00"), "to: '0001-01-01T00:00:00+14:00' lies before 2000"),
         (payload(to=TOLD["from"]), "to: end lies after begin"),
         (payload(revision=1.5), "revision: must be a whole number"),
     ],
