@@ -15,6 +15,7 @@ from wattline.events import EventLog
 
 _TELL_AGAIN_S: Final = 3600.0
 _MOST_TOLD: Final = 1000
+_LONGEST: Final = 500  # of a reason: it may quote what came
 
 
 class Aside:
@@ -27,6 +28,7 @@ class Aside:
 
     def message(self, message: Message, reason: str) -> None:
         """Keep a message no one can read; where the folder takes it not, only the log tells of it."""
+        reason = reason[:_LONGEST]
         try:
             kept = self._put(message.topic, message.payload, reason)
         except StoreError as err:

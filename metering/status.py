@@ -7,7 +7,7 @@ had.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -80,7 +80,7 @@ def decode_status(payload: bytes) -> Status:
             counters={str(name): int(count) for name, count in message["counters"].items()},
             devices=None if devices is None else tuple(_device_info(device) for device in devices),
         )
-    except (KeyError, TypeError, AttributeError, InvalidOperation) as err:
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as err:
         raise ValueError(f"status message: {type(err).__name__}: {err}") from err
 
 

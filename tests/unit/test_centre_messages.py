@@ -1,0 +1,73 @@
+"""What the centre reads of a message: nothing that arrives on a topic of ours stops it, however wrong."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from centre.messages import Unreadable, read_message
+from metering.status import encode_status
+from support.ingest_rig import TOPICS, Rig, body, play
+from support.store_contract import device, status
+
+TOLD = json.loads(encode_status(status(devices=(device(),))))
+
+
+def changed(**fields: object) -> bytes:
+    return json.dumps(TOLD | fields).encode()
+
+
+def of_device(**fields: object) -> bytes:
+    return changed(devices=[TOLD["devices"][0] | fields])
+
+
+def of_point(**fields: object) -> bytes:
+    first, *rest = TOLD["devices"][0]["points"]
+    return of_device(points=[first | fields, *rest])
+
+
+WRONG: Mapping[str, tuple[bytes, str]] = {
+    "no JSON number": (changed(epoch=float("inf")), "infinity"),
+    "too large a number": (changed().replace(b'"at": 1767225600000000000', b'"at": 1e400'), "infinity"),
+    "an infinite counter": (changed(counters={"acquired": float("inf")}), "infinity"),
+    "half a surrogate pair": (changed(software="\ud800"), "surrogates"),
+    "half a pair as a counter": (changed(counters={"\ud800": 1}), "surrogates"),
+    "half a pair as an asset": (of_device(asset="\ud800"), "surrogates"),
+    "a device that is no name": (of_device(name="<script>"), "'<script>' is not a name"),
+    "a device with half a pair": (of_device(name="\ud800"), "is not a name"),
+    "a point that is no name": (of_point(name="a b"), "'a b' is not a name"),
+    "read never": (of_device(interval_s="NaN"), "incomer: read each NaN s"),
+    "read always": (of_device(interval_s="0"), "incomer: read each 0 s"),
+    "read backwards": (of_point(interval_s="-1"), "incomer/energy_active_import_total: read each -1 s"),
+    "a register without an end": (of_point(modulus="Infinity"), "no register starts again at Infinity"),
+    "a register of nothing": (of_point(modulus="0"), "incomer/energy_active_import_total: no register starts again"),
+    "a register that is no number": (of_point(modulus="sNaN"), "no register starts again at sNaN"),
+    "a register beyond counting": (of_point(modulus="1e999999"), "no register starts again at 1E+999999"),
+    "a novel": (changed(state="x" * 100_000), "is not a valid State"),
+}
+
+
+@pytest.mark.parametrize(("payload", "reason"), WRONG.values(), ids=list(WRONG))
+def test_a_status_of_which_no_figure_could_be_made_is_refused_with_what_is_wrong(payload: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        read_message(TOPICS.status, payload)
+    assert reason in str(refused.value)
+
+
+def test_wrong_messages_that_are_retained_stop_neither_the_intake_nor_its_next_start(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        for payload, _ in WRONG.values():
+            rig.deliver(payload, TOPICS.status, retain=True)
+        await rig.sleep(3)
+        await rig.stop()
+        rig.start()
+        rig.deliver(body(1))
+        await rig.sleep(3)
+        assert rig.unacked == 0
+        assert (await rig.store.totals()).parcels == 1
+        reasons = [path.read_text() for path in (tmp_path / "dead").glob("*.txt")]
+        assert len(reasons) == len(WRONG)
+        assert max(map(len, reasons)) < 1000
+
+    play(tmp_path, check)
