@@ -416,7 +416,7 @@ def test_a_wrong_reply_of_a_converter_has_its_fault_and_the_next_read_works(
         send(reply(request) if request[2:4] == b"\0\x64" and request[5] == 2 else registers(request))
 
     async def main() -> None:
-        async with converter(answer, timeout_s=0.3) as link:
+        async with converter(answer, timeout_s=0.6) as link:
             link.allow(7, 5.0)
             assert await link.read(7, 3, 7, 2) == words(7, 2)
             with pytest.raises((DeviceSilent, Refused)) as caught:

@@ -86,7 +86,7 @@ def test_each_wrong_answer_has_its_fault(tmp_path: Path, reply: bytes, fault: Fa
         assert await fault_of(link) is fault
         assert await link.read(5, 3, 7, 3) == words(7, 3)
 
-    run(tmp_path, answer, test, turnaround_s=0.02)
+    run(tmp_path, answer, test)
 
 
 @pytest.mark.parametrize("before", [b"\x00", b"\x05", b"\x05\x03", b"\x05\x03\x04\xff\xff", b"\xff" * 30])

@@ -51,7 +51,7 @@ def busy(tmp_path: Path) -> Iterator[Path]:
     """The directory of a spool that another process commits to ten times a second."""
     directory = tmp_path / "spool"
     victim = subprocess.Popen(
-        [sys.executable, "-P", spool_victim.__file__, str(directory), "1", "0.1"], stdout=subprocess.PIPE
+        [sys.executable, "-P", spool_victim.__file__, str(directory), "10", "0.1"], stdout=subprocess.PIPE
     )
     assert victim.stdout is not None
     for _ in range(10):
