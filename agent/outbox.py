@@ -5,7 +5,7 @@ again: brokers acknowledge what they later lose. A broker answers in the order o
 answers a later parcel and never this one has lost its answer. Times are monotonic seconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
@@ -200,10 +200,18 @@ class Outbox:
             self._tried.discard(parcel_id)
             self._ends.pop(parcel_id, None)
 
-    def committed(self, committed: Committed, now: float) -> list[ParcelId]:
-        """What the store's word releases: of what was sent on this connection, in flight included."""
+    def committed(self, committed: Committed, now: float, known: Container[ParcelId] = ()) -> list[ParcelId]:
+        """What the store's word releases: of what was sent on this connection, in flight included.
+
+        Not so of `known`, whose numbers the store may have had before they were sent.
+        """
         self._committed = committed
-        stored = [parcel_id for parcel_id in self._sent if committed.holds(parcel_id.epoch, parcel_id.seq)]
+        stored = [
+            parcel_id
+            for parcel_id in self._sent
+            if committed.holds(parcel_id.epoch, parcel_id.seq)
+            and not (parcel_id in self._flying and parcel_id in known)
+        ]
         self._headway.heard(sum(self._sent[each].times == 1 for each in stored), self._waiting, now)
         self.released(stored)
         return stored

@@ -7,7 +7,7 @@ knows their ids already cannot tell by them whether it keeps up.
 
 import asyncio
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from agent.spool import Spool
@@ -40,6 +40,11 @@ class Replay:
     def waits(self) -> bool:
         """True when there is a parcel to be sent now."""
         return self._next < len(self._keys) and self._room > 0
+
+    @property
+    def out(self) -> Container[ParcelId]:
+        """Those sent and not confirmed. A word that names one may be older than its sending."""
+        return self._out.keys()
 
     @property
     def left(self) -> int:

@@ -140,7 +140,8 @@ class Session:
             except ValueError as err:
                 self._events.error("committed.invalid", error=str(err))
             else:
-                self._safe(self._outbox.committed(committed, self._clock.monotonic()))
+                known = () if self._replay is None else self._replay.out
+                self._safe(self._outbox.committed(committed, self._clock.monotonic(), known))
                 self._retained.set()
                 self._changed.set()
             message.ack()

@@ -190,6 +190,26 @@ def test_a_replay_goes_on_over_a_new_connection_and_waits_behind_what_is_live(tm
     assert len(told(events, "replay.done")) == 1
 
 
+def test_a_word_that_is_older_than_the_sending_confirms_nothing(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        await rig.feed(60)
+        rig.lose(1, 60)
+        rig.broker.delay_s = 3.0
+        asking = asyncio.create_task(rig.ask(ReplayRequest(number=1)))
+        while not rig.publisher.counters["replay_request"]:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
+        rig.broker.route(TOPICS.committed, rig.broker.retained[TOPICS.committed], retain=True)
+        await asyncio.sleep(0.3)
+        rig.broker.delay_s = 0.02
+        rig.broker.drop("press-shop")  # before anything has come to the broker
+        await asking
+        await asyncio.sleep(5)
+        assert await rig.values() == [float(n) for n in range(1, 61)]
+
+    assert len(told(play(tmp_path, plot), "replay.done")) == 1
+
+
 def test_one_at_a_time_and_forged_ones_cost_one_resend(tmp_path: Path) -> None:
     async def plot(rig: Rig) -> None:
         await rig.feed(100)
