@@ -1,12 +1,11 @@
 """Aside: what cannot be read or stored goes into the dead-letter folder, and is told once an hour a cause."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from centre.dead_letters import DeadLetters
-from centre.sifting import as_lines, split
-from centre.store.base import RefusedReading, StoreError
+from centre.sifting import Reasons, as_lines, split
+from centre.store.base import StoreError
 from metering.parcel import Received
 from metering.topics import Topics
 from wattline.broker import Message
@@ -35,13 +34,11 @@ class Aside:
             kept = f"not kept: {err}"
         self._log.error("ingest.refused", topic=message.topic[:200], error=reason, file=kept)
 
-    def readings(self, parcel: Received, refused: Sequence[RefusedReading]) -> Received:
+    def readings(self, parcel: Received, refused: Reasons) -> Received:
         """The parcel without what is `refused` of it, which is durable in the folder then; raises StoreError."""
-        rest, taken = split(parcel, refused)
+        rest, taken, reasons = split(parcel, refused)
         if not taken:
             return parcel
-        sweeps = {(sweep.device, sweep.taken_at) for sweep in taken}
-        reasons = sorted({one.reason for one in refused if (one.series.device, one.at) in sweeps})
         topic = Topics(parcel.site, parcel.gateway).readings
         why = f"parcel {parcel.id.epoch}:{parcel.id.seq}: {'; '.join(reasons)}"
         kept = self._put(topic, as_lines(parcel, taken), why)

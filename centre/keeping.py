@@ -7,7 +7,7 @@ from functools import partial
 from centre.aside import Aside
 from centre.insisting import Patience
 from centre.messages import Unreadable, newer, read_message
-from centre.sifting import misdated
+from centre.sifting import Reasons, misdated, reasons_of
 from centre.store.base import GatewayKey, ReadingsRefused, RefusedReading, Store, Written
 from metering.parcel import Received
 from metering.status import Status
@@ -91,13 +91,14 @@ class Keeper:
         refused: Sequence[RefusedReading] = [one for parcel in parcels for one in misdated(parcel, now)]
         while True:
             if refused:
-                parcels = [await self.patience.insist(partial(self._without, parcel, refused)) for parcel in parcels]
+                reasons = reasons_of(refused)
+                parcels = [await self.patience.insist(partial(self._without, parcel, reasons)) for parcel in parcels]
             try:
                 return await self.patience.insist(partial(self.store.write, parcels, received_at=now))
             except ReadingsRefused as err:
                 refused = err.refused
 
-    async def _without(self, parcel: Received, refused: Sequence[RefusedReading]) -> Received:
+    async def _without(self, parcel: Received, refused: Reasons) -> Received:
         rest = self.aside.readings(parcel, refused)
         self.counts.refused_readings += parcel.readings - rest.readings
         return rest

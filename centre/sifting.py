@@ -3,7 +3,7 @@
 One bad reading must not keep its parcel out of the store: what is refused is set aside, the rest goes in.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +14,14 @@ from metering.sweep import Sweep
 from wattline.clock import NS
 
 MAX_AHEAD_NS: Final = 24 * 3600 * NS
+
+Reasons = Mapping[tuple[SeriesKey, int], str]
+"""Why readings cannot be stored, by series and time."""
+
+
+def reasons_of(refused: Iterable[RefusedReading]) -> Reasons:
+    """By reading: a batch is sifted parcel by parcel, and may be refused as a whole."""
+    return {(one.series, one.at): one.reason for one in refused}
 
 
 def misdated(parcel: Received, now: int) -> tuple[RefusedReading, ...]:
@@ -33,22 +41,24 @@ def misdated(parcel: Received, now: int) -> tuple[RefusedReading, ...]:
     return tuple(refused)
 
 
-def split(parcel: Received, refused: Collection[RefusedReading]) -> tuple[Received, tuple[Sweep, ...]]:
-    """(the parcel without them, what was taken out of it)."""
-    out = {(one.series, one.at) for one in refused}
+def split(parcel: Received, refused: Reasons) -> tuple[Received, tuple[Sweep, ...], tuple[str, ...]]:
+    """(the parcel without what is `refused`, what was taken out of it, the reasons for that)."""
+    reasons: set[str] = set()
     kept: list[Sweep] = []
     taken: list[Sweep] = []
     for sweep in parcel.sweeps:
         points = {**sweep.values, **sweep.faults}
-        bad = {point for point in points if (SeriesKey(parcel.site, sweep.device, point), sweep.taken_at) in out}
+        named = {point: (SeriesKey(parcel.site, sweep.device, point), sweep.taken_at) for point in points}
+        bad = {point: refused[name] for point, name in named.items() if name in refused}
         if not bad:
             kept.append(sweep)
             continue
+        reasons |= {*bad.values()}
         taken.append(_only(sweep, bad))
-        if rest := points.keys() - bad:
+        if rest := points.keys() - bad.keys():
             kept.append(_only(sweep, rest))
     readings = sum(len(sweep.values) for sweep in kept)
-    return replace(parcel, sweeps=tuple(kept), readings=readings), tuple(taken)
+    return replace(parcel, sweeps=tuple(kept), readings=readings), tuple(taken), tuple(sorted(reasons))
 
 
 def _only(sweep: Sweep, points: Collection[str]) -> Sweep:
