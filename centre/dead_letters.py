@@ -14,6 +14,7 @@ from metering.topics import parse_topic
 MAX_FILES: Final = 500
 MAX_BYTES: Final = 64 * 1024 * 1024
 _SHOWN: Final = 500
+_COMING: Final = "coming"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,9 @@ class DeadLetters:
             return known
         path = self._folder / f"{day}-{_sender(topic)}-{digest}.payload"
         _write(path.with_suffix(".txt"), f"topic: {topic}\nreason: {reason}\n".encode())
-        _write(path, payload)
+        coming = self._folder / _COMING  # what is cut off in the midst of it is no letter, and is not known by its name
+        _write(coming, payload)
+        coming.replace(path)
         self._sync()
         self._trim()
         return path
