@@ -78,9 +78,11 @@ def goes_on(registers: Sequence[SeriesKey], ask: Ask) -> tuple[SeriesKey, int] |
     if not ask.place:
         return (registers[0], ask.start) if registers else None
     device, point, at = ask.place.split("/")
+    if not ask.start <= int(at) <= ask.end:
+        raise ValueError("a time that was not asked for")
     for series in registers:
         if (series.device, series.point) == (device, point):
-            return series, max(int(at), ask.start)
+            return series, int(at)
         if (series.device, series.point) > (device, point):  # that one is counted no more
             return series, ask.start
     return None

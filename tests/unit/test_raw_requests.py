@@ -325,7 +325,7 @@ def test_a_request_that_changed_below_its_id_is_refused_and_a_day_takes_only_so_
             assert (part.readings, part.next, part.refused) == (1, None, None)
             wider = await answers.part("works", replace(ask, end=START_NS))
             assert (wider and wider.refused) == "id_of_another_request"
-            for place in ("x", "a/b/c"):
+            for place in ("x", "a/b/c", f"press/{POINT}/{2**63}", f"press/{POINT}/-1"):
                 lost = await answers.part("works", replace(ask, place=place))
                 assert (lost and (lost.refused, lost.readings)) in {("no_place_in_this_answer", 0), (None, 1)}
             assert await answers.part("works", replace(ask, id="b")) is None
