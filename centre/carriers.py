@@ -75,6 +75,11 @@ CARRIERS: Final[Mapping[Carrier, CarrierInfo]] = MappingProxyType(
 MADE_ON_SITE: Final = frozenset({Carrier.ELECTRICITY, Carrier.COMPRESSED_AIR})
 """What may be generated: its energy was bought as something else, and is not counted again."""
 
+REACTIVE_COUNTERS: Final = ("energy_reactive_import_total", "energy_reactive_import", "energy_reactive_total")
+"""Points that may count the reactive energy that comes with bought electricity, best first."""
+
+REACTIVE_UNIT: Final = "kvarh"
+
 _EXPORT_COUNTERS: Final = ("energy_active_export_total", "energy_active_export")
 
 

@@ -23,6 +23,7 @@ SOFTWARE: Final = f"wattline {__version__}"
 _FORM: Final = 1
 _TREE: Final = "the tree was changed"
 _OUTLETS: Final = "what left by the outlets is another"
+_REACTIVE: Final = "the reactive energy is another"
 
 
 Tree = Mapping[str, Sequence[str]]
@@ -39,11 +40,15 @@ def _none() -> dict[str, tuple[Decimal | None, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """Which meters counted in a month, and for which nodes; `outlets`: what left by them, as it is known now."""
+    """Which meters counted in a month, and for which nodes; what is known now beside them.
+
+    `outlets`: what left by them. `reactive`: the reactive energy of the grid connection by its meters.
+    """
 
     points: tuple[MeterPoints, ...]
     tree: Tree
     outlets: Headline = field(default_factory=_none)
+    reactive: Headline = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,7 @@ def _known(meters: Sequence[MeterMonth], counted: Counted, figures: Figures) -> 
 def _figures(counted: Counted, figures: Figures) -> dict[str, Headline]:
     return {
         "headline": figures.headline, "nodes": figures.nodes, "outlets": counted.outlets, "machines": figures.machines,
+        "reactive": counted.reactive,
     }  # fmt: skip
 
 
@@ -127,7 +133,8 @@ def other(last: Mapping[str, Any], counted: Counted) -> tuple[str, ...]:
     """Why a month is another than `last` although its meters may be the same; what `last` does not tell is no other."""
     tree = moves(last.get("tree", counted.tree), counted.tree)
     outlets = headlines(_before(last, "outlets", counted.outlets), counted.outlets)
-    return (*((_TREE,) if tree else ()), *((_OUTLETS,) if outlets else ()))
+    reactive = headlines(_before(last, "reactive", counted.reactive), counted.reactive)
+    return tuple(why for why, found in ((_TREE, tree), (_OUTLETS, outlets), (_REACTIVE, reactive)) if found)
 
 
 def correction_of(

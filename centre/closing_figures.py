@@ -28,10 +28,13 @@ class StatementFigures:
         period = self.statements.period(site, str(month))
         found = await self.statements.dated(site, period)
         basis = Basis(plant=found.plant, period=period, records={}, membership=found.membership)
+        points = await self.statements.points(found)
+        reactive = await self.statements.reactive(found.plant, period, points, found.membership)
         return Counted(
-            points=await self.statements.points(found),
+            points=points,
             tree=tree_of(found),
             outlets=outlets_of(await emitted_in(self.statements, basis)),
+            reactive={device: (one.amount, one.points.unit) for (device, *_), one in reactive.items()},
         )
 
     async def figures(self, site: str, month: Month) -> Figures:

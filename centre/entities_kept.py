@@ -23,7 +23,7 @@ from centre.entities_file import to_yaml
 from centre.entities_rules import mistakes
 from centre.entities_tree import tree_on
 from centre.errors import BadQuestion, FigureError
-from centre.plant import Meter, Plant
+from centre.plant import BESIDE, Meter, Node, Plant
 from centre.store.base import StoreError
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
@@ -181,7 +181,8 @@ def _with_all_meters(plant: Plant, entities: Entities) -> Plant:
         for check in [Meter(device=found.check, carrier=found.carrier, flow=found.flow)]
         if (check.device, check.carrier) not in {place[:2] for place in (*known, *gone)}
     }
-    return replace(plant, tree=replace(plant.tree, meters=(*plant.tree.meters, *(checks | gone).values())))
+    beside = Node(id=BESIDE, name={}, meters=tuple((checks | gone).values()), children=())
+    return replace(plant, tree=replace(plant.tree, children=(*plant.tree.children, beside)))
 
 
 class UnknownEntity(FigureError):

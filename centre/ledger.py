@@ -14,6 +14,7 @@ from centre.accounting.gap_filling import LONGEST_NS, WEEKS
 from centre.accounting.intervals import Interval, merge
 from centre.accounting.registers import HOUR_NS, Flag
 from centre.accounting.zones import day_bounds, hour_bounds, local_day
+from centre.counting import checks_of, counted_of
 from centre.meter_changes import MeterChanges, identifies
 from centre.plant import Plant
 from centre.points import Directory, MeterPoints
@@ -37,23 +38,6 @@ def hours_of(quarters: Sequence[Interval], plant: Plant) -> dict[int, Interval]:
 
 def _stood_in(found: Interval) -> bool:
     return any(flag is Flag.SUBSTITUTED for flag, _ in found.marked)
-
-
-def _checks(counted: Mapping[SeriesKey, tuple[Plant, MeterPoints]]) -> dict[SeriesKey, SeriesKey]:
-    """Counter -> that of its check meter: the same flow of the device, or else what it counts of the carrier."""
-    known: dict[tuple[object, ...], SeriesKey] = {}
-    for key, (_, points) in counted.items():
-        meter = points.meter
-        known.setdefault((key.site, meter.device, meter.carrier), key)
-        known[key.site, meter.device, meter.carrier, meter.flow] = key
-    found: dict[SeriesKey, SeriesKey] = {}
-    for key, (_, points) in counted.items():
-        meter = points.meter
-        place = (key.site, meter.check, meter.carrier)
-        check = known.get((*place, meter.flow)) or known.get(place)
-        if check is not None and check != key:
-            found[key] = check
-    return found
 
 
 @dataclass(slots=True)
@@ -124,13 +108,13 @@ class Ledger:
         self._changes.forget(told)
         counted: dict[SeriesKey, tuple[Plant, MeterPoints]] = {}
         for plant in self.plants:
-            for points in await self.directory.points(plant):
+            for points in counted_of(plant, await self.directory.points(plant)):
                 if points.counter is not None:
                     known = replace(points, epochs=await self._changes.of(points.counter))
                     counted[points.counter] = (plant, known)
                     await self._require(points.counter, known.fingerprint(plant))
             self._seen[plant.site] = plant
-        self._checks = _checks(counted)
+        self._checks = checks_of(counted)
         outdated = await self.store.dirty(_PER_CYCLE)
         sheet = _Sheet()
         for dirty in outdated:

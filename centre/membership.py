@@ -37,7 +37,7 @@ class Membership:
         spans = self.spans.get((node.id, carrier))
         if spans is None:
             return [records[place_of(meter)] for meter in meters], derived
-        found = [_within(records[place_of(span.meter)], span, period, zone) for span in spans]
+        found = [of_span(records[place_of(span.meter)], span, period, zone) for span in spans]
         return found, derived if meters or not found else "children"
 
     def within(self, period: Period) -> "Membership":
@@ -65,7 +65,8 @@ class Membership:
 UNDATED = Membership(spans={})
 
 
-def _within(record: MeterRecord, span: MeterSpan, period: Period, zone: tzinfo) -> MeterRecord:
+def of_span(record: MeterRecord, span: MeterSpan, period: Period, zone: tzinfo) -> MeterRecord:
+    """The record of a meter as far as it lies in the days of a span."""
     if span.start <= period.first and span.end > period.last:
         return record
     start, end = span.bounds(zone)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from centre.accounting.registers import Replacement
@@ -42,6 +43,10 @@ class Node:
         yield self
         for child in self.children:
             yield from child.walk()
+
+
+BESIDE: Final = ""
+"""Id of the node that holds what is in no other: meters that left the plant, and those that only check others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,19 @@
 """Which points of a device serve its place in the tree: the counter that counts, the gauge that shows it live."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from centre.accounting.registers import RegisterRule
-from centre.carriers import CARRIERS, Flow, counters_for, pick
+from centre.carriers import CARRIERS, REACTIVE_COUNTERS, REACTIVE_UNIT, Carrier, Flow, counters_for, pick
 from centre.plant import Meter, Plant
 from centre.store.base import SeriesKey, Store
 from metering.sweep import DeviceInfo, PointInfo
 from wattline.clock import NS, Clock
 
 _FRESH_S: Final = 5.0
+_BOUGHT: Final = (Carrier.ELECTRICITY, Flow.IMPORT)
 _DAY_NS: Final = 86_400 * NS
 _RULES: Final = 3  # raise it when the accounting changes: every interval is computed again
 
@@ -32,10 +33,12 @@ class MeterPoints:
     epochs: tuple[int, ...] = ()
     integrated: bool = False
     """The meter has no register: `counter` is its gauge, whose integral is the amount."""
+    reactive: bool = False
+    """`counter` counts the reactive energy that came with what the meter counts."""
 
     @property
     def unit(self) -> str:
-        return CARRIERS[self.meter.carrier].unit
+        return REACTIVE_UNIT if self.reactive else CARRIERS[self.meter.carrier].unit
 
     @property
     def pulse(self) -> SeriesKey | None:
@@ -95,6 +98,35 @@ def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> Me
         pulse_interval_s=_interval_s(info, points.get(gauge or counter or "")),
         modulus=None if register is None else points[register].modulus,
         integrated=register is None and counter is not None,
+    )
+
+
+def reactive_of(points: MeterPoints) -> MeterPoints | None:
+    """The register of the reactive energy of a meter of bought electricity, at the same transformers; None without one.
+
+    What it showed when the meter was changed is not written down anywhere.
+    """
+    meter = points.meter
+    if points.info is None or points.counter is None or (meter.carrier, meter.flow) != _BOUGHT:
+        return None
+    known = {point.name: point for point in points.info.points}
+    name = pick(REACTIVE_COUNTERS, known)
+    if name is None:
+        return None
+    return replace(
+        points,
+        meter=replace(
+            meter,
+            point=name,
+            check=None,
+            replaced=tuple(replace(change, final=None, initial=None) for change in meter.replaced),
+        ),
+        counter=points.counter._replace(point=name),
+        gauge=None,
+        interval_s=_interval_s(points.info, known[name]),
+        modulus=known[name].modulus,
+        integrated=False,
+        reactive=True,
     )
 
 

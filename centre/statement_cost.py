@@ -8,19 +8,19 @@ from typing import Final
 
 from centre.accounting.basic_charge import Contract
 from centre.accounting.bill import Bill, Section, Usage
-from centre.accounting.billing import bill
+from centre.accounting.billing import NO_REACTIVE, bill
 from centre.accounting.demand import fixed_demands, peak
 from centre.accounting.metered import Amount
 from centre.accounting.terms import ZERO, Input, Term, Total, total
 from centre.accounting.zones import day_bounds
-from centre.carriers import Carrier, Flow
+from centre.carriers import REACTIVE_UNIT, Carrier, Flow
 from centre.day import boundary, place_of
 from centre.entities_tree import MeterSpan
 from centre.membership import UNDATED, Membership
 from centre.period import Period
 from centre.plant import Meter, Plant
 from centre.plant_terms import PlantTerms
-from centre.records import Records, Rules
+from centre.records import MeterRecord, Records, Rules
 
 NO_TARIFF: Final = "no_tariff"
 NO_METER: Final = "no_meter"
@@ -28,7 +28,7 @@ NO_METER: Final = "no_meter"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reactive:
-    """Reactive energy bought in a month, kvarh: the difference of a register, named by its readings."""
+    """Reactive energy bought in a month, kvarh, named by its registers."""
 
     month: str
     energy: Input
@@ -109,6 +109,36 @@ def bills(
         terms = [Term(label=period.label, value=None, unit=tariff.currency, reason="no_energy")]
     whole = total(terms, tariff.currency)
     return tuple(made), whole, None if whole.value is not None else ", ".join(term.reason or "" for term in terms)
+
+
+def reactive_energy(
+    plant: Plant, month: Period, records: Records, reactive: Records, membership: Membership
+) -> Reactive:  # fmt: skip
+    """What came with the electricity of a month; unknown where a day of that is known and of its reactive energy not.
+
+    `reactive` are the records of the reactive energy, by the place of the meter of the electricity.
+    """
+    names: list[str] = []
+    total: Decimal | None = ZERO
+    for span in billed_spans(plant, month, membership):
+        bounds, counted = span.bounds(plant.zone), reactive.get(place_of(span.meter))
+        found = None
+        if counted is not None and counted.points.counter is not None:
+            names.append(f"meter:{plant.site}/{span.meter.device}/{counted.points.counter.point}/{month.label}")
+            days, active = _days(counted, *bounds), _days(records[place_of(span.meter)], *bounds)
+            found = sum(days.values(), ZERO) if days and active.keys() <= days.keys() else None
+        total = None if found is None or total is None else total + found
+    named = Input(
+        id=", ".join(names) or "unmetered:reactive", value=total, unit=REACTIVE_UNIT,
+        reason=None if total is not None else NO_REACTIVE,
+    )  # fmt: skip
+    return Reactive(month=month.label, energy=named)
+
+
+def _days(record: MeterRecord, start: int, end: int) -> dict[int, Decimal]:
+    """What a meter counted on the known days of [start, end), by their start."""
+    inside = (day.interval for day in record.days if start <= day.interval.start < end)
+    return {day.start: day.amount for day in inside if day.amount is not None}
 
 
 def usage_of(

@@ -1,8 +1,8 @@
 """Statements of the plants: asks the store for what is accounted in a period and hands it to the pure assembly."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -13,7 +13,6 @@ from centre.accounting.factor_choice import ReportDates
 from centre.accounting.intervals import ZERO
 from centre.accounting.registers import Register
 from centre.accounting.running_balance import step_of
-from centre.accounting.terms import Input
 from centre.accounting.zones import local_day
 from centre.day import Place, place_of
 from centre.entities import entities_of
@@ -21,14 +20,14 @@ from centre.errors import BadQuestion, UnknownSite
 from centre.membership import UNDATED, DatedPlant, Membership, dated, virtual_records
 from centre.period import Period, period_of
 from centre.plant import Plant
-from centre.points import Directory, MeterPoints, resolve
+from centre.points import Directory, MeterPoints, reactive_of, resolve
 from centre.records import MeterRecord, Records, Rules
 from centre.recount import register_of
 from centre.register_samples import float32_step, samples_of
 from centre.statement import NOTHING, Statement, statement
 from centre.statement_balance import is_whole
 from centre.statement_books import StatementBooks
-from centre.statement_cost import Reactive, billed_spans, stretches, usage_of
+from centre.statement_cost import billed_spans, reactive_energy, stretches, usage_of
 from centre.store.base import Bucket, Grain, SeriesKey, Store
 from wattline import __version__
 from wattline.clock import NS, Clock
@@ -37,17 +36,17 @@ _FAR: Final = 2**63 - 1
 _UNDER_WAY_NS: Final = 30 * NS  # readings this young may still be in the spool, or not accounted yet
 _TELLING: Final = 8  # readings that tell whether a register is an IEEE single
 _RECENT: Final = 4096  # readings: an hour at one a second
-_REACTIVE: Final = ("energy_reactive_import_total", "energy_reactive_import", "energy_reactive_total")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """What a statement is made of."""
+    """What a statement is made of; `reactive` energy by the meter of the bought electricity that it came with."""
 
     plant: Plant
     period: Period
     records: Records
     membership: Membership = UNDATED
+    reactive: Records = field(default_factory=dict[Place, MeterRecord])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,13 +94,19 @@ class Statements:
         """What the statement of a period is made of: the plant as it was then, and what its meters counted."""
         plant = self.plant(site)
         if self.books is None:
-            return Basis(plant=plant, period=period, records=await self.records(plant, period))
+            known = await self.records(plant, period)
+            reactive = await self.reactive(plant, period, [one.points for one in known.values()], UNDATED)
+            return Basis(plant=plant, period=period, records=known, reactive=reactive)
         found = await self.dated(site, period)
-        records = await self._records(found.plant, period, await self.points(found), found.membership)
+        points = await self.points(found)
+        records = await self._records(found.plant, period, points, found.membership)
         start, end = period.bounds(plant.zone)
         nothing = count(start=start, end=end, since=None, now=end, interval_s=None, received=0, faults={})
         records |= await asyncio.to_thread(virtual_records, found, records, nothing)
-        return Basis(plant=found.plant, period=period, records=records, membership=found.membership)
+        reactive = await self.reactive(found.plant, period, points, found.membership)
+        return Basis(
+            plant=found.plant, period=period, records=records, membership=found.membership, reactive=reactive
+        )  # fmt: skip
 
     async def dated(self, site: str, period: Period) -> DatedPlant:
         """The plant as it was in a period, and every meter that counted in it."""
@@ -117,7 +122,9 @@ class Statements:
     async def of_basis(self, basis: Basis, dates: ReportDates) -> Statement:
         """The statement of what was read already."""
         plant, period, records = basis.plant, basis.period, basis.records
-        reactive = [await self._reactive(plant, month, records, basis.membership) for month in period.months()]
+        reactive = [
+            reactive_energy(plant, month, records, basis.reactive, basis.membership) for month in period.months()
+        ]
         told = NOTHING if self.books is None else await self.books.told(plant.site, period)
         signed = None if self.books is None else await self.books.signed(plant.site, period)
         return await asyncio.to_thread(
@@ -128,7 +135,7 @@ class Statements:
     async def usage(self, site: str, month: Period) -> Usage | None:
         """What is billed of a month; None where nothing is known of what was bought."""
         basis = await self.basis(site, month)
-        reactive = await self._reactive(basis.plant, month, basis.records, basis.membership)
+        reactive = reactive_energy(basis.plant, month, basis.records, basis.reactive, basis.membership)
         parts = stretches(basis.plant, month, basis.membership, self.rules[site].terms)
         by_month = {month.label: reactive.energy.value}
         return await asyncio.to_thread(usage_of, basis.plant, month, basis.records, parts, by_month)
@@ -136,6 +143,18 @@ class Statements:
     async def records(self, plant: Plant, period: Period) -> Records:
         """What is accounted of every meter; quarters of an hour of all in a month, of the billed ones in a year."""
         return await self._records(plant, period, await self.directory.points(plant), UNDATED)
+
+    async def reactive(
+        self, plant: Plant, period: Period, points: Iterable[MeterPoints], membership: Membership
+    ) -> dict[Place, MeterRecord]:
+        """What is accounted of the reactive energy at the grid connection, by the meter that it came through."""
+        places = {place_of(span.meter) for span in billed_spans(plant, period, membership)}
+        counted = [reactive_of(one) for one in points if place_of(one.meter) in places]
+        return {
+            place_of(one.meter): await self._record(plant, period, one, quarters=False)
+            for one in counted
+            if one is not None
+        }
 
     async def _records(
         self, plant: Plant, period: Period, found: Sequence[MeterPoints], membership: Membership
@@ -192,28 +211,3 @@ class Statements:
             return register, ZERO
         step = step_of(register, samples[-1].value)
         return register, None if step is None else max(step, float32_step(samples[-_TELLING:]))
-
-    async def _reactive(self, plant: Plant, month: Period, records: Records, membership: Membership) -> Reactive:
-        """Reactive energy at the grid connection: last less first reading of the month, or of a meter's days of it."""
-        names: list[str] = []
-        total: Decimal | None = ZERO
-        for span in billed_spans(plant, month, membership):
-            meter = span.meter
-            info = records[place_of(meter)].points.info
-            known = [] if info is None else [point.name for point in info.points]
-            point = next((name for name in _REACTIVE if name in known), None)
-            found = None
-            if point is not None:
-                names.append(f"register:{plant.site}/{meter.device}/{point}/{month.label}")
-                found = await self._difference(SeriesKey(plant.site, meter.device, point), *span.bounds(plant.zone))
-            total = None if found is None or total is None else total + found
-        reason = None if total is not None else "no_reactive_energy"
-        named = Input(id=", ".join(names) or "unmetered:reactive", value=total, unit="kvarh", reason=reason)
-        return Reactive(month=month.label, energy=named)
-
-    async def _difference(self, series: SeriesKey, start: int, end: int) -> Decimal | None:
-        span = await self.store.span(series, start, end)
-        if span is None or span.readings < 2 or isinstance(span.first.value, str) or isinstance(span.last.value, str):
-            return None
-        first, last = Decimal(str(span.first.value)), Decimal(str(span.last.value))
-        return last - first if last >= first else None

@@ -29,6 +29,7 @@ class Rule(StrEnum):
     FRACTION = "fraction"  # its parts multiplied, over those of sign -1, times `ratio`; the step tells its unit
     INTERPOLATED = "interpolated"  # a register between two readings at a given time, times `ratio`
     ROOT_OF_SQUARES = "root_of_squares"
+    POWER_FACTOR = "power_factor"  # the first part over the root of the sum of both squares, half up to 0.01
     READING = "reading"  # what a register said
     FACTOR = "factor"  # a row of the factor table, a price, a percentage
     GIVEN = "given"  # stated by the settings, or not known
@@ -191,6 +192,13 @@ def _root(_step: Step, parts: _Parts) -> Fraction:
     return Fraction(square_root(sum((_value(below) ** 2 for _, below in parts), Fraction(0)), _ROOT_PLACES))
 
 
+def _power_factor(_step: Step, parts: _Parts) -> Fraction:
+    """The most hundredths that the exact one reaches with half of one: by squares, without a root."""
+    active, reactive = (_value(below) ** 2 for _, below in parts)
+    reached = [n for n in range(1, 101) if (2 * n - 1) ** 2 * (active + reactive) <= 40_000 * active]
+    return Fraction(max(reached, default=0), 100)
+
+
 _COMPUTED: Final = {
     Rule.SUM: _sum,
     Rule.PRODUCT: _product,
@@ -198,6 +206,7 @@ _COMPUTED: Final = {
     Rule.FRACTION: _fraction,
     Rule.INTERPOLATED: _interpolated,
     Rule.ROOT_OF_SQUARES: _root,
+    Rule.POWER_FACTOR: _power_factor,
 }
 
 

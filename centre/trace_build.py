@@ -13,6 +13,7 @@ from centre.accounting.intervals import Interval
 from centre.accounting.terms import RATIO, ZERO, Input, Term, Total
 from centre.accounting.zones import NS, local_day
 from centre.carriers import Carrier, Flow
+from centre.day import Place
 from centre.membership import UNDATED, Membership
 from centre.period import Period
 from centre.plant import Node, Plant
@@ -29,7 +30,10 @@ _CARBON: Final = "carbon_content_per_heat"
 
 @dataclass(slots=True)
 class Builder:
-    """Collects the steps of figures of one statement; `meters` tells which meters' registers they rest on."""
+    """Collects the steps of figures of one statement; `meters` tells which meters' registers they rest on.
+
+    `reactive` energy stands by the place of the meter of the electricity that it came with.
+    """
 
     plant: Plant
     made: Statement
@@ -37,12 +41,13 @@ class Builder:
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     meters: dict[str, MeterRecord] = field(default_factory=dict[str, MeterRecord])
     membership: Membership = UNDATED
+    reactive: Records = field(default_factory=dict[Place, MeterRecord])
 
     def within(self, month: Period) -> "Builder":
         """One that adds the steps of a month of the year."""
         return replace(
             self, made=replace(self.made, period=month), records=in_month(self.records, month, self.plant.zone),
-            membership=self.membership.within(month),
+            membership=self.membership.within(month), reactive=in_month(self.reactive, month, self.plant.zone),
         )  # fmt: skip
 
     def add(self, step: Step) -> Part:

@@ -18,6 +18,7 @@ from centre.records import Rules
 from centre.statement_cost import Stretch, bought_quarters, stretches
 from centre.trace import Part, Rounding, Rule, Step
 from centre.trace_build import Builder
+from centre.trace_power_factor import power_factor
 
 _WIDE: Final = Context(prec=60)
 
@@ -59,7 +60,7 @@ class _Bands:
 
     def __init__(self, build: Builder, rules: Rules, month: Period) -> None:
         self.build = build
-        self._month = month
+        self.month = month
         tariff = rules.terms.tariff
         assert tariff is not None
         start, end = month.bounds(build.plant.zone)
@@ -82,20 +83,20 @@ class _Bands:
         shares = self._shares.get((version, band, since), [])
         parts = tuple(self._share(found, amount, band) for found, amount in shares)
         value = sum((amount for _, amount in shares), Decimal(0))
-        id_ = f"band:{self.build.made.site}/{self._month.label}/{version}/{band}{since and '@' + since}"
+        id_ = f"band:{self.build.made.site}/{self.month.label}/{version}/{band}{since and '@' + since}"
         words = f"bought in the hours of {band}"
         return self.build.add(Step(id=id_, rule=Rule.SUM, words=words, value=value, unit="kWh", parts=parts))
 
     def all(self, energy: Decimal) -> Part:
         """The energy of all bands, proved by the meters of the grid connection where every hour has a price."""
         build = self.build
-        month = build if build.made.period == self._month else build.within(self._month)
+        month = build if build.made.period == self.month else build.within(self.month)
         counted = month.counted(build.plant.tree.id, Carrier.ELECTRICITY)
         meters = [month.meter(record) for record in counted if record.points.meter.flow is Flow.IMPORT]
         known = energy == sum((build.steps[part.id].value or Decimal(0) for part in meters), Decimal(0))
         return build.add(
             Step(
-                id=f"billed:{build.made.site}/{self._month.label}",
+                id=f"billed:{build.made.site}/{self.month.label}",
                 rule=Rule.SUM,
                 words="the energy of all bands",
                 value=energy,
@@ -161,7 +162,7 @@ def _line(build: Builder, bill: str, line: Line, found: Bill, bands: _Bands) -> 
     name = f"{bill}/{line.id}"
     reason = line.reason if line.amount is None else None
     if line.kind is LineKind.ADJUSTMENT:
-        return _adjustment(build, name, line, found, bill)
+        return _adjustment(name, line, found, bill, bands)
     parts = [_priced(name, part, line, found, bands) for part in line.parts]
     return build.add(
         Step(
@@ -199,8 +200,9 @@ def _priced(name: str, part: BillPart, line: Line, found: Bill, bands: _Bands) -
     )  # fmt: skip
 
 
-def _adjustment(build: Builder, name: str, line: Line, found: Bill, bill: str) -> Part:
-    """A percentage of the lines above that are no funds."""
+def _adjustment(name: str, line: Line, found: Bill, bill: str, bands: _Bands) -> Part:
+    """A percentage of the lines above that are no funds, for the power factor of the month."""
+    build = bands.build
     adjusted = found.adjustment
     if adjusted is None or adjusted.percent is None:
         return build.add(
@@ -216,10 +218,12 @@ def _adjustment(build: Builder, name: str, line: Line, found: Bill, bill: str) -
             unit=found.currency, parts=tuple(Part(f"{bill}/{key}") for key in based),
         )
     )  # fmt: skip
+    cosphi = power_factor(build, name, adjusted, bands.month, bands.all(found.energy_kwh))
     percent = build.add(
         Step(
             id=f"{name}/percent", rule=Rule.FACTOR, value=adjusted.percent, unit=RATIO, why=adjusted.source,
             words=f"percent for power factor {adjusted.cosphi} against {adjusted.standard}",
+            parts=(cosphi._replace(sign=0),),
         )
     )  # fmt: skip
     return build.add(

@@ -70,7 +70,9 @@ async def built(
     """The steps of a figure down to the intervals of the meters, and the id of the uppermost; raises as `why`."""
     basis = await statements.basis(site, period)
     made = await statements.of_basis(basis, dates or await statements.dates_of(site, period))
-    build = Builder(plant=basis.plant, made=made, records=basis.records, membership=basis.membership)
+    build = Builder(
+        plant=basis.plant, made=made, records=basis.records, membership=basis.membership, reactive=basis.reactive
+    )  # fmt: skip
     node, rest = named(figure, basis.plant.tree.id)
     if rest.startswith(FOOTPRINT):
         return build, await product(build, statements, basis, node, rest.removeprefix(FOOTPRINT))

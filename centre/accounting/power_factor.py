@@ -25,8 +25,13 @@ class PowerFactorTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """What a power factor costs (or saves, negative): `amount` = `percent` of `base`; or the reason why none."""
+    """What a power factor costs (or saves, negative): `amount` = `percent` of `base`; or the reason why none.
 
+    It is that of `active_kwh` and `reactive_kvarh`.
+    """
+
+    active_kwh: Decimal
+    reactive_kvarh: Decimal
     cosphi: Decimal | None
     percent: Decimal | None
     base: Decimal
@@ -60,6 +65,8 @@ def adjustment(
         percent = table.percent[int(cosphi * 100)]
         conflict = table.conflicts.get(int(cosphi * 100))
     return Adjustment(
+        active_kwh=active_kwh,
+        reactive_kvarh=reactive_kvarh,
         cosphi=cosphi,
         percent=percent,
         base=base,

@@ -54,13 +54,14 @@ class Step(NamedTuple):
 class Replacement:
     """The meter was changed at `at`: last value of the old one, first of the new one; what holds from then on.
 
+    `final`, `initial` None: nobody wrote down what this register showed, so what it counted in between is not known.
     `factor` makes the unit of the carrier of what the register shows, `modulus` is where it rolls over; None: as before
     anybody said so.
     """
 
     at: int
-    final: Decimal
-    initial: Decimal
+    final: Decimal | None
+    initial: Decimal | None
     factor: Decimal = Decimal(1)
     modulus: Decimal | None = None
 
@@ -179,6 +180,8 @@ class _Judge:
         amount, value = Decimal(0), old.value
         for change in self._replacements:
             if old.at < change.at <= new.at:
+                if change.final is None or change.initial is None:
+                    return Step(old.at, new.at, None, Flag.SUSPECT)
                 amount += (change.final - value) * factor
                 value, factor = change.initial, change.factor
         amount += (new.value - value) * factor
