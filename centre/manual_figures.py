@@ -23,16 +23,30 @@ def of_node(entries: Sequence[Entry], node: Node) -> tuple[Entry, ...]:
     return own or tuple(found for child in node.children for found in of_node(entries, child))
 
 
-def sum_of(entries: Sequence[Entry], name: str, column: str, unit: str, months: Sequence[Month]) -> Input:
-    """The sum of a column over `months`, of each of which an entry must be there. `name`: `SITE/NODE/value_added`."""
+def sum_of(
+    entries: Sequence[Entry], name: str, column: str, unit: str, months: Sequence[Month], *, every: bool = True
+) -> Input:
+    """The sum of a column over `months`, of each of which an entry must be there. `name`: `SITE/NODE/value_added`.
+
+    With `every` each node that told of an earlier month is missed too: a part of them is no sum.
+    """
     by_month = {str(month): [entry for entry in entries if entry.period == str(month)] for month in months}
-    missing = [month for month, found in by_month.items() if not found]
+    missing = [told for month, found in by_month.items() for told in _missing(entries if every else (), month, found)]
     span = str(months[0]) if len(months) == 1 else f"{months[0]}..{months[-1]}"
     if missing:
         reason = f"{NOT_APPROVED}: {', '.join(missing)}"
         return Input(id=f"manual:{name}/{span}", value=None, unit=unit, reason=reason)
     value = sum((_in_unit(entry, column, unit) for found in by_month.values() for entry in found), ZERO)
     return Input(id=f"manual:{name}/{span}", value=value, unit=unit, shares=_MANUAL)
+
+
+def _missing(entries: Sequence[Entry], month: str, found: Sequence[Entry]) -> list[str]:
+    """The month when nobody told of it, else with each node that did of earlier ones only."""
+    if not found:
+        return [month]
+    told = {entry.values["node"] for entry in found}
+    before = {entry.values["node"] for entry in entries if entry.period < month}
+    return [f"{month} {node}" for node in sorted(before - told)]
 
 
 def _in_unit(entry: Entry, column: str, unit: str) -> Decimal:
@@ -65,7 +79,7 @@ def produced(entries: Sequence[Entry], site: str, node: Node, months: Sequence[M
             name = f"{site}/{node.id}/production/{product}"
             unit = inside[0].values["unit"]
             try:
-                sums[product] = sum_of(inside, name, "produced", unit, made)
+                sums[product] = sum_of(inside, name, "produced", unit, made, every=False)
             except ValueError as err:
                 sums[product] = Input(id=f"manual:{name}", value=None, unit=unit, reason=str(err))
     return sums

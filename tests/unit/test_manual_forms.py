@@ -13,7 +13,9 @@ from centre.books.forms import State
 from centre.errors import FigureError
 from centre.manual import Manual, fuels_of
 from centre.manual_figures import NOT_APPROVED, fuel_lines, produced, value_added, wastes, water
+from centre.manual_forms import Entry
 from centre.manual_meters import manual_days
+from centre.plant import Node
 from support.books_manual import FACTORS, PRODUCTION, with_manual
 from support.centre_plant import PLANT
 
@@ -200,3 +202,24 @@ def test_fuels_are_those_of_the_factor_table() -> None:
     fuels = fuels_of(FACTORS)
     assert fuels["diesel"] == fuels["raw_coal"] == ("t", "kg")
     assert not {"electricity", "heat", "fresh_water"} & set(fuels)
+
+
+def told_of(node: str, month: str, amount: int, unit: str = "t") -> Entry:
+    values = {"node": node, "fuel": "raw_coal", "unit": unit, "purchased": str(amount), "value_added": str(amount),
+              "product": "gear", "produced": str(amount), "stock_begin": "0", "stock_end": "0", "sold": "0"}  # fmt: skip
+    return Entry(form="fuel", site="works", period=month, key=(node,), values=values, place=1)
+
+
+def test_a_part_of_the_nodes_that_tell_of_a_fuel_is_not_the_sum_of_the_plant() -> None:
+    nodes = tuple(Node(id=id_, name={}, meters=(), children=()) for id_ in ("a", "b", "c"))
+    plant = Node(id="plant", name={}, meters=(), children=nodes)
+    october, november = Month(2026, 10), Month(2026, 11)
+    entries = [told_of("a", "2026-10", 100), told_of("b", "2026-10", 50), told_of("a", "2026-11", 90)]
+    (line,) = fuel_lines(entries, "works", plant, [november])
+    assert (line.purchased.value, line.purchased.reason) == (None, f"{NOT_APPROVED}: 2026-11 b")
+    money = [told_of(node, "2026-10", 5, "CNY") for node in "ab"] + [told_of("a", "2026-11", 5, "CNY")]
+    assert [value_added(money, "works", plant, [month]).value for month in (october, november)] == [10, None]
+    entries += [told_of("b", "2026-11", 0), told_of("c", "2026-11", 7)]  # c begins: nothing of it is missed before
+    (line,) = fuel_lines(entries, "works", plant, [october, november])
+    assert line.purchased.value == 247
+    assert produced(entries[:3], "works", plant, [october, november])["gear"].value == 240
