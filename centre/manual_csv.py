@@ -14,6 +14,7 @@ from centre.manual_forms import FORMS, Entry, Form, check_row
 
 MAX_ROWS: Final = 20_000
 _MAX_MISTAKES: Final = 50
+_MAX_COLUMNS: Final = 100  # a header of more is that of no form, and not looked through
 
 
 class Wrong(FigureError):
@@ -106,6 +107,8 @@ def _lines(content: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _form_of(header: Sequence[str], place: str) -> tuple[Form, dict[str, int]]:
     """The form whose columns these are; raises Wrong against the one that comes nearest."""
+    if len(header) > _MAX_COLUMNS:
+        raise Wrong([f"{place}:{_MAX_COLUMNS + 1}: has {len(header)} columns; no form has so many"])
     names = [cell.strip() for cell in header]
     form = max(FORMS.values(), key=lambda form: (len(set(names) & set(form.all)), -len(form.required)))
     mistakes = [

@@ -55,6 +55,7 @@ def test_two_rows_about_the_same_are_a_mistake_that_names_both() -> None:
         ("site,node,month,product,produced,unit,colour\n", "'colour' is no column of the form production"),
         ("site,node,month,produced,unit\n", "the form production also needs product"),
         ("site,site,node,month,value_added,unit\n", "p.csv:1:2: site stands here a second time"),
+        ("a," * 300_000, "p.csv:1:101: has 300001 columns; no form has so many"),
         (HEADER, "p.csv:2:1: has no rows"),
         (HEADER + "works,line-1\n", "p.csv:2:2: has 2 cells; the header has 7"),
         (HEADER + 'works,"line-1\n', "is no CSV"),
