@@ -3,7 +3,8 @@
 Every due time gives a sweep: values, or the fault that says why there are none. A device that does not answer is left
 alone for 1 s to 10 s; then one probe at a time, after all others have been read and only for the time they leave free.
 On a bus that has no free time a short probe is forced now and then. A lost connection is made again at once; when that
-fails, with growing and jittered delay.
+fails, with growing and jittered delay. A device that loses it again counts as one that does not answer: there are
+gateways that hang up when they are asked for it.
 """
 
 import asyncio
@@ -34,6 +35,10 @@ _FIGURES_S: Final = 3600.0
 _NAMED_POINTS: Final = 6
 
 Sink = Callable[[Sweep], None]
+
+
+class _HungUp(LinkDown):
+    """The connection was lost by asking one device, and that device is in back-off for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,7 @@ class Poller:
         self._pending: Turn | None = None
         self._probes: list[Turn] = []
         self._link_failures = 0
+        self._lost_by: int | None = None  # the device in whose read the connection was lost, until it answers
         self._all_silent = False
         self._forced_at = self._promise_at = float("-inf")
         self._figures_from = clock.monotonic()
@@ -185,7 +191,8 @@ class Poller:
         await self._read(turn, max(free_s, _LEAST_BOX_S, 1.5 * self._health[turn.device].took_s))
 
     async def _read(self, turn: Turn, box_s: float | None = None) -> None:
-        """Read one device and hand its sweep on; raises LinkDown with the turn kept for when the link is back."""
+        """Read one device and hand its sweep on; raises LinkDown with the turn kept for when the link is back, or
+        _HungUp."""
         reader = self._devices[turn.device].reader(turn.groups)
         if turn.due_ns is not None:
             late_s = (self._clock.now_ns() - turn.due_ns) / NS
@@ -197,7 +204,11 @@ class Poller:
             else:
                 async with asyncio.timeout(box_s):
                     sweep = self._judge(await reader.read())
-        except LinkDown:
+        except LinkDown as err:
+            if self._is_to_blame(turn.device):
+                self._silent(turn, Fault.LINK_DOWN, str(err))
+                raise _HungUp from err
+            self._lost_by = turn.device
             self._pending = replace(turn, missed=())
             raise
         except DeviceSilent as err:
@@ -216,7 +227,14 @@ class Poller:
         if ended - self._figures_from >= _FIGURES_S:
             self._tell_figures()
 
+    def _is_to_blame(self, device: int) -> bool:
+        """Whether it is this device that the connection is lost by: by it once more, and not all devices fail."""
+        failing = self._health[device].failures > 0 or self._lost_by == device
+        return failing and any(not health.failures for n, health in enumerate(self._health) if n != device)
+
     def _answered(self, turn: Turn, sweep: Sweep, took_s: float) -> None:
+        if self._lost_by == turn.device:
+            self._lost_by = None
         health = self._health[turn.device]
         self.counters.sweeps += 1
         health.took_s = took_s
@@ -260,7 +278,7 @@ class Poller:
         self.counters.silent += 1
         self._absent(turn, fault)
         self._retry(turn, delay)
-        if not health.silent or health.announced:
+        if not health.silent or health.announced or not self.link_up:
             return
         if len(self._health) > 1 and all(each.failures for each in self._health):
             if not self._all_silent:
@@ -297,6 +315,8 @@ class Poller:
 
     async def _without_link(self, err: LinkDown) -> None:
         """Return when the connection is to be tried again; what falls due until then gets its fault."""
+        if isinstance(err, _HungUp) and self._link_failures <= 1:
+            return  # the others are to be read; they show whether the link is well
         self._link_failures += 1
         if self.link_up and self._link_failures == 1:
             return  # gateways close idle connections: the first loss is no news, the turn is taken again

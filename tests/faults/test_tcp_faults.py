@@ -87,6 +87,18 @@ def test_row_01_a_refused_connection_is_told_once_and_works_again_after_the_rebo
     asyncio.run(main())
 
 
+def test_a_unit_that_makes_the_server_hang_up_is_alone_with_it() -> None:
+    async def hang_up_on_unit_2(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.unit == 2:
+            writer.close()
+        else:
+            writer.write(good(asked))
+
+    state = poll(hang_up_on_unit_2, until_told_and_others_read)
+    check_only_line_2(state, Fault.LINK_DOWN)
+    assert len(state.told("bus.up")) == 1
+
+
 def test_row_02_a_lost_syn_is_a_link_down_and_the_other_bus_is_on_time() -> None:
     """A full queue of connections drops each further SYN, as a firewall does."""
 
