@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from centre.acknowledged import publish
 from centre.insisting import Patience
 from centre.store.base import GatewayKey, Store
 from metering.topics import Topics, encode_committed
-from wattline.broker import BrokerLost, Connection, PublishRefused
+from wattline.broker import Connection, PublishRefused
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 _EVERY_NS: Final = NS
 _REPEAT_NS: Final = 300 * NS
-_SILENT_S: Final = 120.0  # without it, one lost acknowledgement would silence the store's word for good
 
 
 @dataclass(slots=True)
@@ -75,11 +75,8 @@ class Confirming:
 
     async def _publish(self, connection: Connection, key: GatewayKey, payload: bytes) -> None:
         try:
-            async with asyncio.timeout(_SILENT_S):
-                await connection.publish(Topics(key.site, key.gateway).committed, payload, retain=True)
+            await publish(connection, Topics(key.site, key.gateway).committed, payload, retain=True)
             self._refused.discard(key)
-        except TimeoutError as err:
-            raise BrokerLost("the broker acknowledges nothing") from err
         except PublishRefused as err:
             if key not in self._refused:
                 self.log.warning("committed.refused", site=key.site, gateway=key.gateway, error=str(err))

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from centre.accounting.calendar import Month
+from centre.acknowledged import publish
 from centre.books import forward
 from centre.books.file import Books
 from centre.books.forward import Look, Sent
@@ -24,7 +25,7 @@ from centre.store.base import StoreError
 from metering.intervals import IntervalParcel, seal_intervals
 from metering.parcel import ParcelId
 from metering.topics import Committed, Topics, decode_committed
-from wattline.broker import Broker, BrokerLost, Connection, PublishRefused
+from wattline.broker import Broker, Connection, PublishRefused
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
@@ -36,7 +37,6 @@ _NEXT_LOOK_S: Final = 5.0
 _PAUSE: Final = 20.0  # times what a look at a month took, until the next
 _AGAIN_S: Final = 60.0
 _MOST_AGAIN_S: Final = 3600.0
-_SILENT_S: Final = 120.0
 _SURE_S: Final = 300.0
 
 
@@ -199,10 +199,7 @@ class Forwarder:
             flight.due = self.clock.monotonic() + flight.pause_s
             flight.pause_s = min(flight.pause_s * 2, _MOST_AGAIN_S)
             try:
-                async with asyncio.timeout(_SILENT_S):
-                    await connection.publish(Topics(site, self.name).intervals, flight.body)
-            except TimeoutError as err:
-                raise BrokerLost("the broker acknowledges nothing") from err
+                await publish(connection, Topics(site, self.name).intervals, flight.body)
             except PublishRefused as err:
                 self.log.error("forward.refused", topic=err.topic, error=err.reason)  # noqa: TRY400 - an event
                 return

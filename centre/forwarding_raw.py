@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
+from centre.acknowledged import publish
 from centre.books import raw_answers
 from centre.books.file import Books
 from centre.books.raw_answers import RawAnswer
@@ -34,14 +35,13 @@ from metering.faults import Fault
 from metering.raw import Ask, RawError, RawPart, decode_asks, seal_raw
 from metering.sweep import Sweep
 from metering.topics import Topics
-from wattline.broker import Broker, BrokerLost, Connection, PublishRefused
+from wattline.broker import Broker, Connection, PublishRefused
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
 _PER_PART: Final = 2000
 _AGAIN_S: Final = 60.0
 _MOST_AGAIN_S: Final = 3600.0
-_SILENT_S: Final = 120.0
 _DAY_NS: Final = 86_400 * NS
 _MOST_A_DAY: Final = 200
 _MOST_TOLD: Final = 1000
@@ -132,10 +132,7 @@ class RawAnswers:
 
     async def _publish(self, connection: Connection, part: RawPart) -> None:
         try:
-            async with asyncio.timeout(_SILENT_S):
-                await connection.publish(Topics(part.site, self.name).raw, seal_raw(part))
-        except TimeoutError as err:
-            raise BrokerLost("the broker acknowledges nothing") from err
+            await publish(connection, Topics(part.site, self.name).raw, seal_raw(part))
         except PublishRefused as err:
             self.log.error("raw.refused", topic=err.topic, error=err.reason)  # noqa: TRY400 - an event
 

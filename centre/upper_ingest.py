@@ -1,11 +1,10 @@
 """Of an upper centre: takes in what centres below forward. Write, then acknowledge, then say what is held."""
 
-import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
 
+from centre.acknowledged import publish
 from centre.aside import Aside
 from centre.books import received
 from centre.books.file import Books
@@ -14,11 +13,9 @@ from centre.insisting import Outage, Patience
 from centre.reconnecting import reconnecting
 from metering.intervals import IntervalParcel, open_intervals
 from metering.topics import ALL_INTERVALS, Topics, check_sender, encode_committed
-from wattline.broker import Broker, BrokerLost, Connection, Message, PublishRefused
+from wattline.broker import Broker, Connection, Message, PublishRefused
 from wattline.clock import Clock
 from wattline.events import EventLog
-
-_SILENT_S: Final = 120.0
 
 
 def read_intervals(topic: str, payload: bytes) -> IntervalParcel:
@@ -85,9 +82,6 @@ class UpperIngest:
         """What the books hold of a centre, retained."""
         held = (await self._patience.insist(partial(self.books.read, received.committed)))[key]
         try:
-            async with asyncio.timeout(_SILENT_S):
-                await connection.publish(Topics(key.site, key.centre).committed, encode_committed(held), retain=True)
-        except TimeoutError as err:
-            raise BrokerLost("the broker acknowledges nothing") from err
+            await publish(connection, Topics(key.site, key.centre).committed, encode_committed(held), retain=True)
         except PublishRefused as err:
             self.log.warning("committed.refused", site=key.site, centre=key.centre, error=str(err))

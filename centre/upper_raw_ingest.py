@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from centre.acknowledged import publish
 from centre.aside import Aside
 from centre.books import raw_requests
 from centre.books.received import CentreKey
@@ -13,13 +14,12 @@ from centre.reconnecting import reconnecting
 from centre.upper_raw import RawRequests
 from metering.raw import RawPart, encode_asks, open_raw
 from metering.topics import ALL_RAW, Topics, check_sender
-from wattline.broker import Broker, BrokerLost, Connection, Message, PublishRefused
+from wattline.broker import Broker, Connection, Message, PublishRefused
 from wattline.clock import Clock
 from wattline.events import EventLog
 
 _LOOK_S: Final = 2.0  # a request may also come from another process, into the books
 _AGAIN_S: Final = 300.0  # a broker may acknowledge and forget
-_SILENT_S: Final = 120.0
 
 
 def read_raw(topic: str, payload: bytes) -> RawPart:
@@ -81,10 +81,7 @@ class RawIngest:
             if told == body and not (asks and now - at > _AGAIN_S):
                 continue
             try:
-                async with asyncio.timeout(_SILENT_S):
-                    await connection.publish(Topics(key.site, key.centre).asked, body, retain=True)
-            except TimeoutError as err:
-                raise BrokerLost("the broker acknowledges nothing") from err
+                await publish(connection, Topics(key.site, key.centre).asked, body, retain=True)
             except PublishRefused as err:
                 self.log.warning("raw.refused", site=key.site, centre=key.centre, error=str(err))
             self._told[key] = body, now
