@@ -6,6 +6,7 @@ The same in gives the same out, so a statement can be made again and compared by
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from centre import statement_told
@@ -15,6 +16,7 @@ from centre.accounting.factor_choice import FactorBook, ReportDates
 from centre.accounting.intensity import Intensity
 from centre.accounting.running_balance import RunningBalance
 from centre.accounting.terms import Input, Total
+from centre.accounting.waste import WasteBalance
 from centre.accounting.water import WaterBalance, WaterYear
 from centre.accounting.water import balance as water_balance
 from centre.carriers import Carrier
@@ -50,6 +52,7 @@ class NodeStatement(NodeFigures):
     value_added: Input | None
     products: Mapping[str, Input]
     intensities: tuple[Intensity, ...]
+    wastes: tuple[WasteBalance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ def statement(
     nodes = [
         _node(
             plant, node, depth, period, counted=found[node.id][0], months=found[node.id][1], told=told, records=records,
-            rules=rules, membership=membership,
+            rules=rules, membership=membership, run_on=dates.run_on,
         )
         for node, depth in _walk(plant.tree, 0)
     ]  # fmt: skip
@@ -146,7 +149,7 @@ def _figures(
 
 def _node(
     plant: Plant, node: Node, depth: int, period: Period, *, counted: NodeFigures, months: tuple[NodeFigures, ...],
-    told: Told, records: Records, rules: Rules, membership: Membership,
+    told: Told, records: Records, rules: Rules, membership: Membership, run_on: date,
 ) -> NodeStatement:  # fmt: skip
     site = plant.site
     water = _water(
@@ -178,6 +181,7 @@ def _node(
         intensities=statement_told.intensities(
             site, node, period, energy=counted.energy.calorific, fresh=water.fresh, value=value_added, made=products
         ),
+        wastes=statement_told.waste_balances(told, site, node, period, run_on),
     )
 
 

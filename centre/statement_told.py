@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -10,14 +11,15 @@ from centre.accounting.coal_equivalent import EnergyLine, net
 from centre.accounting.emissions import Activity, Source
 from centre.accounting.intensity import Intensity, intensity
 from centre.accounting.terms import Input, Total, convert
+from centre.accounting.waste import WasteBalance, balance
 from centre.carriers import Flow
-from centre.manual_figures import fuel_lines, of_node, produced, value_added, water
+from centre.manual_figures import fuel_lines, of_node, produced, value_added, wastes, water
 from centre.manual_forms import Entry
 from centre.period import Period
 from centre.plant import Node
 
 LOOK_BACK: Final = 12  # months in which a form of a node must have been told for its absence to be missed
-FORMS: Final = ("fuel", "value_added", "production", "water")
+FORMS: Final = ("fuel", "value_added", "production", "water", "waste")
 SEVERAL: Final = "several_products"
 _TEN_THOUSAND: Final = Decimal(10_000)
 
@@ -97,6 +99,23 @@ def told_water(told: Told, site: str, node: Node, period: Period, which: str) ->
     """Water `discharged` or `reused`; None where no form ever tells of it."""
     known = [entry for entry in of_node(told.of("water"), node) if entry.values["water"] == which]
     return water(told.of("water"), site, node, months_of(period), which) if known else None
+
+
+def waste_balances(told: Told, site: str, node: Node, period: Period, run_on: date) -> tuple[WasteBalance, ...]:
+    """The mass balance of every kind of waste that forms tell of (row 12).
+
+    A year has its months from the first that was told; one that is over and was not told leaves it without a figure.
+    """
+    known = of_node(told.of("waste"), node)
+    periods = {entry.period for entry in known}
+    first = min(periods, default="")
+    months = [
+        month
+        for month, of in zip(months_of(period), period.months(), strict=True)
+        if period.month is not None or (first <= str(month) and (str(month) in periods or of.last < run_on))
+    ]
+    found = wastes(told.of("waste"), site, node, months) if months else ()
+    return tuple(balance(waste) for waste in found)
 
 
 def added(told: Told, site: str, node: Node, period: Period) -> Input | None:

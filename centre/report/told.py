@@ -1,4 +1,4 @@
-"""What people told and signed, as tables of the statement: fuels, intensities, a closed month and its corrections."""
+"""What people told and signed as tables of the statement: fuels, waste, intensities, a closed month and corrections."""
 
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from centre.statement import Statement
 
 def told_tables(made: Statement) -> tuple[Table, ...]:
     """Only those that have something to say; of a closed month both its figures and the corrections."""
-    tables = [table for table in (_fuels(made), _intensities(made)) if table.rows]
+    tables = [table for table in (_fuels(made), _wastes(made), _intensities(made)) if table.rows]
     return (*tables, *_closed(made))
 
 
@@ -26,6 +26,32 @@ def _fuels(made: Statement) -> Table:
     )  # fmt: skip
     columns = ("node", "carrier", "stock_begin", "purchased", "sold", "stock_end", "unit", "reason")
     return Table(key="fuels", columns=columns, rows=rows)
+
+
+def _wastes(made: Statement) -> Table:
+    """Stock at the beginning + generated = used + disposed of + stock at the end + the unexplained rest."""
+    rows: list[tuple[Cell, ...]] = []
+    for node in made.nodes:
+        for found in node.wastes:
+            waste = found.waste
+            parts = (
+                waste.stock_begin,
+                waste.generated,
+                waste.used,
+                waste.old_stock_used,
+                waste.disposed,
+                waste.stock_end,
+            )
+            rest = None if found.rest is None else short(found.rest)
+            rows.append(
+                (
+                    node.id, waste.kind, *(_value(part) for part in parts), rest, "t",
+                    None if found.use.value is None else short(found.use.value), found.reason or found.use.reason,
+                )
+            )  # fmt: skip
+    columns = ("node", "waste", "stock_begin", "generated", "used", "old_stock_used", "disposed", "stock_end", "rest",
+               "unit", "use_rate", "reason")  # fmt: skip
+    return Table(key="wastes", columns=columns, rows=tuple(rows))
 
 
 def _intensities(made: Statement) -> Table:

@@ -18,11 +18,13 @@ from centre.books.file import Books
 from centre.closing import Closings
 from centre.closing_figures import StatementFigures
 from centre.manual import Manual
+from centre.manual_forms import Entry
 from centre.period import Period
 from centre.report.reports import reports
 from centre.report.writers import WRITERS, load_words
 from centre.statement import NodeStatement, Statement
 from centre.statement_books import StatementBooks
+from centre.statement_told import Told, waste_balances
 from centre.trace import Rule, Trace, check
 from centre.why import why
 from support.books_plant import StoppedClock, filled, setup, statements
@@ -37,6 +39,11 @@ FORMS = (
     ("fuel", _FUEL, ["plant,2026-11,raw_coal,10,30,0,15,t", "plant,2026-11,diesel,1000,3000,0,1000,kg"]),
     ("value_added", "node,month,value_added,unit", ["plant,2026-11,120,1e4CNY"]),
     ("production", "node,month,product,produced,unit", ["workshop-1,2026-11,gearbox,40,t"]),
+    (
+        "waste",
+        "node,month,waste,stock_begin,generated,used,old_stock_used,disposed,stock_end,unit",
+        ["workshop-2,2026-11,slag,10,100,80,5,12,17,t"],
+    ),
     ("water", "node,month,water,volume,unit", ["plant,2026-11,discharged,100,m3", "plant,2026-11,reused,50,m3"]),
 )
 
@@ -136,6 +143,32 @@ def test_told_water_makes_the_reuse_rate(made: Made) -> None:
     water = plant(made.told).water
     assert (water.discharged.value, water.reused.value) == (100, 50)
     assert water.reuse.value is not None
+
+
+def test_told_waste_makes_a_mass_balance_and_the_rate_of_use(made: Made) -> None:
+    [slag] = plant(made.told).wastes
+    assert (slag.rest, slag.use.value) == (Decimal(1), Decimal("0.761904762"))  # 80 / (100 + 5)
+    [row] = [row for row in made.report["tables"]["wastes"] if row["node"] == "workshop-2"]
+    assert (row["waste"], row["generated"], row["rest"], row["unit"]) == ("slag", "100", "1", "t")
+    [missed] = plant(made.december).wastes
+    assert (missed.rest, missed.use.value) == (None, None)
+    assert missed.reason == "manual:jiangjin-1/plant/waste/slag/stock_begin/2026-12: no_approved_entry: 2026-12"
+
+
+def test_waste_of_a_year_is_that_of_its_months_that_are_over() -> None:
+    year, tree = Period(year=2026), setup().plants[0].tree
+    told = Told(entries={"waste": [waste("2026-03", 4), waste("2026-04", 6)]})
+    for run_on, used in ((date(2026, 5, 20), 10), (date(2026, 6, 2), None)):
+        [found] = waste_balances(told, SITE, tree, year, run_on)
+        assert found.waste.used.value == used
+    assert found.waste.used.reason == "no_approved_entry: 2026-05"
+    assert waste_balances(Told(), SITE, tree, year, date(2026, 6, 2)) == ()
+
+
+def waste(month: str, used: int) -> Entry:
+    amounts = dict.fromkeys(("stock_begin", "old_stock_used", "disposed", "stock_end"), "0")
+    values = {"node": "plant", "waste": "slag", "unit": "t", **amounts, "generated": str(used), "used": str(used)}
+    return Entry(form="waste", site=SITE, period=month, key=("plant", month, "slag"), values=values, place=2)
 
 
 def test_retired_certificates_lower_scope_2_by_market_only(made: Made) -> None:
