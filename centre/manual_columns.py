@@ -15,7 +15,7 @@ from centre.plant import Plant
 from metering.quantities import quantity_of
 from wattline.clock import NS
 
-_FIRST_YEAR: Final = 2000
+_FIRST_YEAR: Final = 2000  # before it no month can be named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def month(text: str, row: Row, known: Known) -> str:
     """A month that has begun."""
     month = Month.of(text)
     plant = known.plants.get(row.get("site", ""))
-    if plant is not None and month_bounds(month, plant.zone)[0] > known.now:
+    if plant is not None and month_bounds(month, plant.zone, plant.metering_day)[0] > known.now:
         raise ValueError(f"{month} has not begun")
     return str(month)
 

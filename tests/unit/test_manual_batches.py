@@ -1,6 +1,7 @@
 """Batches as lines publish them: what is one and what is none, its revisions, and how it comes into force."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_a_batch_is_a_row_of_the_form_in_the_month_in_which_it_ends() -> None:
     ]
     later = read_batch(TOPIC, payload(to="2026-11-01T00:00:01+08:00"), KNOWN)
     assert later.filled.entries[0].period == "2026-11"
+
+
+def test_a_batch_after_the_metering_day_is_one_of_the_month_that_has_begun() -> None:
+    known = replace(KNOWN, plants={"works": replace(KNOWN.plants["works"], metering_day=15)})
+    found = read_batch(TOPIC, payload(to="2026-11-16T00:00:00+08:00"), known)
+    assert found.filled.entries[0].period == "2026-12"
 
 
 @pytest.mark.parametrize(
