@@ -220,18 +220,22 @@ class Forwarder:
         held = [key for key in self._flights if key[0] == site and committed.holds(self._epoch, key[1])]
         rows = [sent for key in held for sent in self._flights[key].rows]
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> tuple[bool, bool]:
             forward.confirm(connection, rows)
-            return forward.heard(connection, site, committed)
+            restored = forward.restored(connection, committed, self.clock.now_ns())
+            return forward.heard(connection, site, committed), restored
 
-        if await self.books.keep(work):
+        as_before, restored = await self.books.keep(work)
+        if as_before:
             self._fallen.pop(site, None)
         else:
-            since = self._fallen.get(site, (self.clock.monotonic(), committed))[0]
-            self._fallen[site] = since, committed
+            self._fallen[site] = self._fallen.get(site, (self.clock.monotonic(), committed))[0], committed
+        if restored:
+            self._anew()
+            self.log.warning("forward.restored", site=site)
         for key in held:
             del self._flights[key]
-        if held:
+        if held or restored:
             self._changed.set()
 
     async def _again(self) -> None:

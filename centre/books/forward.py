@@ -27,9 +27,12 @@ CREATE INDEX IF NOT EXISTS forwarded_start ON forwarded (site, start);
 -- held: the parcels of a site that the upper centre said it holds, as it said so last
 CREATE TABLE IF NOT EXISTS forward_held (site TEXT PRIMARY KEY, held TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS forward_epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
+-- the epochs of all starts on these books
+CREATE TABLE IF NOT EXISTS forward_begun (epoch INTEGER PRIMARY KEY) STRICT;
 """
 
 _MS: Final = NS // 1000
+_MAX_EPOCH: Final = 2**53
 HELD_EPOCHS: Final = 4  # of a centre are remembered above: it asks only for that of its last start
 _FIND: Final = (
     "SELECT id, content, revision FROM forwarded"
@@ -60,6 +63,7 @@ def begin_epoch(connection: sqlite3.Connection, now_ns: int) -> int:
     row: tuple[int] | None = connection.execute("SELECT epoch FROM forward_epoch").fetchone()
     epoch = max(now_ns // NS, (0 if row is None else row[0]) + 1)
     connection.execute("INSERT OR REPLACE INTO forward_epoch (id, epoch) VALUES (1, ?)", (epoch,))
+    connection.execute("INSERT INTO forward_begun (epoch) VALUES (?)", (epoch,))
     return epoch
 
 
@@ -157,6 +161,20 @@ def again(connection: sqlite3.Connection, site: str, committed: Committed) -> No
     """Everything of a site waits again: the upper centre lost what it had, and knows by revision what it has."""
     connection.execute("UPDATE forwarded SET confirmed = 0 WHERE site = ?", (site,))
     _hold(connection, site, committed)
+
+
+def restored(connection: sqlite3.Connection, committed: Committed, now_ns: int) -> bool:
+    """Whether the upper centre knows a start that these books do not: they were restored from a backup.
+
+    What was forwarded since then is not known here; so everything is revised, and goes up as it is now.
+    """
+    begun = {epoch for (epoch,) in connection.execute("SELECT epoch FROM forward_begun")}
+    first = min(begun, default=_MAX_EPOCH)
+    strange = [(epoch,) for epoch in committed.epochs if first < epoch < _MAX_EPOCH and epoch not in begun]
+    if strange:
+        connection.executemany("INSERT INTO forward_begun (epoch) VALUES (?)", strange)
+        connection.execute("UPDATE forwarded SET revision = max(?, revision + 1)", (now_ns // _MS,))
+    return bool(strange)
 
 
 def _hold(connection: sqlite3.Connection, site: str, committed: Committed) -> None:

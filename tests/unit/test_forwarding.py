@@ -27,6 +27,7 @@ from metering.topics import Committed, Ranges, Topics, encode_committed
 from support.sim_broker import SimBroker
 from support.virtual_time import START_NS, VirtualClock, run
 from wattline.clock import NS
+from wattline.events import capture_events
 
 HOUR = 3600 * NS
 MONTH = Month(2026, 1)
@@ -402,3 +403,38 @@ def test_ranges_join() -> None:
     for seq in (5, 1, 2, 7, 6, 2, 9):
         held = joined(held, seq)
     assert held == ((1, 2), (5, 7), (9, 9))
+
+
+def test_a_centre_below_that_was_restored_from_its_backup_is_believed_above(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = World(clock, tmp_path, 1)
+        world.start_upper()
+        world.start_lower()
+        await asyncio.sleep(600)
+        await world.kill(world.lower)
+        _copy(tmp_path / "lower.db", tmp_path / "backup.db")
+        then = dict(world.plant.amounts)
+        world.start_lower()
+        await asyncio.sleep(600)
+        await world.kill(world.lower)
+        (tmp_path / "lower.db").unlink()
+        _copy(tmp_path / "backup.db", tmp_path / "lower.db")  # and the store, of the same night
+        world.plant.amounts, world.plant.calm = then, True
+        world.start_lower()
+        await asyncio.sleep(7200)
+        assert {place: amount for place, amount in (await world.held()).items() if place in then} == then
+        assert await world.waiting() == 0
+        before = len(world.broker.published)
+        await world.kill(world.lower)
+        world.start_lower()
+        await asyncio.sleep(60)
+        forged = encode_committed(Committed(epochs={10**30: ((1, 10**30),)}))
+        world.broker.route(Topics("works", "lower").committed, forged, retain=False)
+        await asyncio.sleep(60)
+        assert not [topic for topic, _ in world.broker.published[before:] if topic.endswith("intervals")]
+        await world.kill(world.lower)
+        await world.kill(world.upper)
+
+    with capture_events() as events:
+        run(main)
+    assert [event["event"] for event in events].count("forward.restored") == 1
