@@ -7,6 +7,7 @@ with a leading zero, which one reader takes as octal and the next as decimal, is
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -139,16 +140,15 @@ def _scalar(node: yaml.Node, path: KeyPath, source: str) -> Any:
         return None
     if text in {"true", "True", "TRUE", "false", "False", "FALSE"}:
         return text.lower() == "true"
-    if _REFUSED.fullmatch(text):
+    whole, broken = _INTEGER.fullmatch(text), _FLOAT.fullmatch(text)
+    if _REFUSED.fullmatch(text) or ((whole or broken) and isinf(float(text))):
         where = f"{source}:{node.start_mark.line + 1}: {'.'.join(map(str, path))}"
         raise ConfigError(
-            f"{where}: {text} is ambiguous or no number: write a plain decimal, or put quotes around text"
+            f"{where}: {text[:40]} is ambiguous or no number: write a plain decimal, or put quotes around text"
         )
-    if _INTEGER.fullmatch(text):
+    if whole:
         return int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
+    return float(text) if broken else text
 
 
 def validate(model: type[M], document: Document) -> M:

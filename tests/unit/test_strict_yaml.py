@@ -44,6 +44,11 @@ def test_a_number_that_readers_take_differently_is_refused(value: str) -> None:
     assert error(f"a: 1\nunit: {value}\n").startswith(f"x.yaml:2: unit: {value} is ambiguous")
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "-" + "9" * 400, "1e999", "-1.5e400"])
+def test_a_number_beyond_all_measure_is_refused_with_its_place(value: str) -> None:
+    assert error(f"a: 1\nunit: {value}\n").startswith(f"x.yaml:2: unit: {value[:40]} is ambiguous or no number")
+
+
 def test_a_duplicate_key_is_refused_with_both_lines() -> None:
     assert error("a: 1\nb: 2\na: 3\n") == "x.yaml:3: a: stands here a second time (first in line 1)"
 
