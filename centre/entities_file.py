@@ -35,9 +35,17 @@ _SHORT: Final = 80
 Name = Annotated[str, AfterValidator(check_name)]
 
 
+def _written(value: object) -> object:
+    if isinstance(value, int | float | Decimal):  # pydantic would take it for seconds since 1970
+        raise ValueError("must be a time such as 2026-03-01T10:00:00+08:00")
+    return value
+
+
 def _offset(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("needs its offset, such as 2026-03-01T10:00:00+08:00")
+    if not 1970 < value.year < 2200:  # nanoseconds of others do not fit into the books
+        raise ValueError("must lie between 1971 and 2199")
     return value
 
 
@@ -45,7 +53,7 @@ def _as_list(value: object) -> object:
     return [{"of": value}] if isinstance(value, str) else value
 
 
-Time = Annotated[datetime, AfterValidator(_offset)]
+Time = Annotated[datetime, BeforeValidator(_written), AfterValidator(_offset)]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=_SHORT)]
 
 

@@ -6,17 +6,17 @@ See config/centre.example.yaml. Every mistake is a line `FILE:LINE: KEY: what` o
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from centre.accounting.carbon import GRID_METRIC
 from centre.accounting.factor_policies import NamedPolicy, load_policies
 from centre.accounting.factors import FactorRow, FactorTableError, load_factors, regions
+from centre.accounting.file_types import NotNegative, Positive
 from centre.accounting.management_file import load_management
 from centre.accounting.rate_tables_file import load_power_factors
 from centre.accounting.registers import Replacement
@@ -24,7 +24,7 @@ from centre.accounting.zones import local_day
 from centre.budgets import budget_mistakes
 from centre.carriers import AT_PLANT, Carrier, Flow, made_at_plant, meter_mistakes
 from centre.entities import Entities, Entity, entities_of
-from centre.entities_file import load_entities
+from centre.entities_file import Time, load_entities
 from centre.entities_tree import entities_of_tree, tree_on
 from centre.outlets import outlet_mistakes
 from centre.plant import Meter, Node, Plant
@@ -43,15 +43,6 @@ MAX_NODES: Final = 10_000
 _NS: Final = 1_000_000_000
 
 Name = Annotated[str, AfterValidator(check_name)]
-
-
-def _exact(value: object) -> object:
-    """YAML gives a double for 0.1; its shortest text is what was written."""
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
-Number = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, allow_inf_nan=False)]
 
 
 def _listen(text: str) -> str:
@@ -79,9 +70,9 @@ class Names(_Strict):
 class ReplacementSettings(_Strict):
     """A meter was changed: when (with offset), last value of the old one, first of the new one, its factor."""
 
-    at: datetime
-    final: Number
-    initial: Number
+    at: Time
+    final: NotNegative
+    initial: NotNegative
     factor: Positive = Decimal(1)
 
 
@@ -313,17 +304,13 @@ def _tree_mistakes(tree: NodeSettings, path: KeyPath, document: Document) -> lis
                 )
             if at != path and made_at_plant(meter.carrier, meter.flow):
                 mistakes.append(document.error((*here, "flow"), AT_PLANT))
-            mistakes += [document.error((*here, key), text) for key, text in _meter_mistakes(meter)]
+            mistakes += [
+                document.error((*here, key), text)
+                for key, text in meter_mistakes(meter.carrier, meter.flow, meter.point)
+            ]
         waiting += [(child, (*at, "children", place)) for place, child in enumerate(node.children)][::-1]
     if len(ids) > MAX_NODES:
         mistakes.append(document.error(path, f"has more than {MAX_NODES} nodes"))
-    return mistakes
-
-
-def _meter_mistakes(meter: MeterSettings) -> list[tuple[str, str]]:
-    mistakes = meter_mistakes(meter.carrier, meter.flow, meter.point)
-    if any(change.at.tzinfo is None for change in meter.replaced):
-        mistakes.append(("replaced", "a time needs its offset, such as 2026-03-01T10:00:00+08:00"))
     return mistakes
 
 

@@ -24,7 +24,8 @@ def one_or_more(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-Exact = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
+# bounded, for `1e-9999999` is ten million digits when it is written out
+Exact = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False, max_digits=60, decimal_places=30)]
 NotNegative = Annotated[Exact, Field(ge=0)]
 Positive = Annotated[Exact, Field(gt=0)]
 Share = Annotated[Exact, Field(ge=0, le=1)]

@@ -106,7 +106,7 @@ def second(settings: Any, **changes: str) -> None:
         (lambda s: meter(s).update(limit=0), "limit: "),
         (
             lambda s: meter(s).update(replaced=[{"at": "2026-03-01T10:00:00", "final": 1, "initial": 0}]),
-            "replaced: a time needs its offset",
+            "replaced.0.at: needs its offset",
         ),
     ],
 )
