@@ -10,15 +10,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.exact import rounded
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.leak import LeakRule, Night, night_flow
 from centre.accounting.zones import day_bounds, local_day
 from centre.books.file import Books
-from centre.budgets import PlantBudget, used_by_month
+from centre.budget_use import budget_used
+from centre.budgets import PlantBudget
 from centre.carriers import Flow
-from centre.day import Place, boundary, place_of
+from centre.day import Place, place_of
 from centre.emitted import Emissions
 from centre.indicators import Sign, Supply, balance_signs, budget_sign, demand_sign, leak_sign
 from centre.plant import Node, Plant
@@ -146,16 +146,9 @@ class Management:
     async def _budget(
         self, plant: Plant, node: Node, budget: PlantBudget, points: Mapping[Place, MeterPoints], now: int
     ) -> Sign:
-        months = [Month(budget.year, month) for month in range(1, 13)]
-        bounds = [month_bounds(month, plant.zone, plant.metering_day) for month in months]
-        numbers = {start: month.month for month, (start, _) in zip(months, bounds, strict=True)}
-        used: list[dict[int, Interval]] = []
-        for meter in boundary(node, budget.carrier)[0]:
-            if meter.flow is Flow.IMPORT:
-                found = await self._intervals(points[place_of(meter)], Grain.MONTH, bounds[0][0], bounds[-1][1])
-                used.append({numbers[part.start]: part for part in found if part.start in numbers})
         least = self.rules[plant.site].management(local_day(now, plant.zone)).budget_least_known
-        return budget_sign(plant.site, budget, used_by_month(used, now=now, least_known=least), now)
+        used = await budget_used(self.store, plant, node, budget, points, now=now, least_known=least)
+        return budget_sign(plant.site, budget, used, now)
 
     async def _intervals(self, found: MeterPoints, grain: Grain, start: int, end: int) -> Sequence[Interval]:
         if found.counter is None:

@@ -16,7 +16,9 @@ from centre.accounting.file_types import Day, Positive, Strict, one_or_more
 from centre.accounting.management_file import AlarmSettings, alarm_rule
 from centre.accounting.tariff import Tariff
 from centre.accounting.tariff_file import load_tariff
+from centre.base_years import BaseYearSettings, Goal, goal_of
 from centre.budgets import BudgetSettings, PlantBudget, budget_of
+from centre.energy_baselines import BaselineSettings, EnergyBaseline, baseline_of
 from centre.outlets import Outlet, OutletSettings, outlets_of
 from wattline.resources import config_dir
 from wattline.strict_yaml import Document, KeyPath
@@ -72,6 +74,8 @@ class TermsSettings(Strict):
     factor_policy: PolicySettings = PolicySettings()
     accuracy_confirmed: bool = True
     budgets: tuple[BudgetSettings, ...] = ()
+    base_years: tuple[BaseYearSettings, ...] = ()
+    baselines: tuple[BaselineSettings, ...] = ()
     outlets: tuple[OutletSettings, ...] = ()
     alarms: Mapping[Indicator, AlarmSettings] = Field(default_factory=dict[Indicator, AlarmSettings])
 
@@ -102,6 +106,8 @@ class PlantTerms:
     metering_day: int = 1
     accuracy_confirmed: bool = True
     budgets: tuple[PlantBudget, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    baselines: tuple[EnergyBaseline, ...] = ()
     outlets: tuple[Outlet, ...] = ()
     alarms: Mapping[str, AlarmRule] = field(default_factory=dict[str, AlarmRule])
 
@@ -129,7 +135,13 @@ class PlantTerms:
 
 
 def plant_terms(
-    found: TermsSettings, policies: Mapping[str, NamedPolicy], *, document: Document, at: KeyPath, folder: Path
+    found: TermsSettings,
+    policies: Mapping[str, NamedPolicy],
+    *,
+    site: str,
+    document: Document,
+    at: KeyPath,
+    folder: Path,
 ) -> PlantTerms:
     """The terms of the plant at `at` of the settings file in `folder`; raises ConfigError."""
     chosen: dict[str, NamedPolicy] = {}
@@ -155,6 +167,8 @@ def plant_terms(
         ),
         metering_day=found.metering_day,
         budgets=tuple(budget_of(budget) for budget in found.budgets),
+        baselines=tuple(baseline_of(one) for one in found.baselines),
+        goals=tuple(goal_of(base, site) for base in found.base_years),
         outlets=outlets_of(found.outlets, document, (*at, "outlets")),
         accuracy_confirmed=found.accuracy_confirmed,
         alarms={key: alarm_rule(key, rule, document, (*at, "alarms", key)) for key, rule in found.alarms.items()},

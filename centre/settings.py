@@ -21,8 +21,10 @@ from centre.accounting.management_file import load_management
 from centre.accounting.rate_tables_file import load_power_factors
 from centre.accounting.registers import Replacement
 from centre.accounting.zones import local_day
+from centre.base_years import base_year_mistakes
 from centre.budgets import budget_mistakes
 from centre.carriers import AT_PLANT, Carrier, Flow, made_at_plant, meter_mistakes
+from centre.energy_baselines import baseline_mistakes
 from centre.entities import Entities, Entity, entities_of
 from centre.entities_file import Time, load_entities
 from centre.entities_tree import entities_of_tree, tree_on
@@ -199,7 +201,7 @@ def load_setup(path: Path) -> Setup:
         mistakes += _root_mistakes(plant, root is not None, (*at, "tree"), document)
         try:
             terms[plant.site] = plant_terms(
-                plant, policies, document=document, at=("plants", place), folder=path.parent
+                plant, policies, site=plant.site, document=document, at=("plants", place), folder=path.parent
             )
         except ConfigError as err:
             mistakes.append(err)
@@ -214,6 +216,8 @@ def load_setup(path: Path) -> Setup:
             plants.append(_plant(plant, zone, tree_on(listed, root.key, local_day(SystemClock().now_ns(), zone))))
         if plants and plants[-1].site == plant.site:
             nodes = [node.id for node in plants[-1].tree.walk()]
+            mistakes += base_year_mistakes(plant.base_years, nodes, ("plants", place, "base_years"), document)
+            mistakes += baseline_mistakes(plant.baselines, nodes, ("plants", place, "baselines"), document)
             mistakes += budget_mistakes(plant.budgets, nodes, ("plants", place), document)
             mistakes += outlet_mistakes(plant.outlets, nodes, ("plants", place, "outlets"), document)
     levels, wrong = _levels(settings, listed, policies, known, document)

@@ -6,21 +6,27 @@ from typing import Final
 
 from centre.accounting.benchmark import BenchmarkRow, load_benchmarks
 from centre.accounting.factor_choice import ReportDates
-from centre.errors import FigureError
+from centre.baseline_study import studies
+from centre.budget_use import budgets_used
+from centre.errors import BadQuestion, FigureError
 from centre.period import Period
 from centre.product_figures import batches_of, sharing_of
 from centre.production import Production
+from centre.progress import standings
 from centre.report.audit import audit
+from centre.report.baselines import baselines
+from centre.report.budgets import budgets, outturns
 from centre.report.document import Document
 from centre.report.equipment import equipment
 from centre.report.footprint import batch_footprints, footprint_book, footprints
 from centre.report.inventory import inventory
 from centre.report.monthly import monthly
 from centre.report.pollutants import pollutants
+from centre.report.progress import progress
 from centre.report.unit_product import unit_product
 from centre.report.upload import Codes, load_codes, upload
 from centre.report.writers import WRITERS, Words, load_words
-from centre.statement import Statement
+from centre.statement import NOTHING, Statement
 from centre.statement_ledgers import emitted_in, machines_in
 from centre.statements import Basis, Statements
 from wattline.resources import config_dir
@@ -28,7 +34,10 @@ from wattline.resources import config_dir
 LEDGERS: Final = ("pollutants", "equipment")
 """Those that no factor has a part in."""
 
-REPORTS: Final = ("statement", "inventory", "audit", "unit-product", "upload", "footprint", *LEDGERS)
+YEARLY: Final = ("progress", "baselines", "budgets")
+"""Those of a year: where it stands, and where it will end."""
+
+REPORTS: Final = ("statement", "inventory", "audit", "unit-product", "upload", "footprint", *YEARLY, *LEDGERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +61,17 @@ class Reports:
             raise FigureError("no_report_of_a_batch", "of a batch there is the report footprint", 400)
         if report not in REPORTS:
             raise FigureError("unknown_report", f"there is no report {report[:64]!r}: {', '.join(REPORTS)}", 404)
+        if report in YEARLY and period.month is not None:
+            raise BadQuestion(f"the report {report} is one of a year, such as {period.year}")
         service = self.statements
         basis = await service.basis(site, period)
         made = await service.of_basis(basis, dates or await service.dates_of(site, period))
         if report in {"statement", *LEDGERS}:
             return await self._with_ledgers(report, basis, made)
-        if report == "inventory":
-            return inventory(made)
-        if report == "audit":
-            return audit(made, basis.records)
-        if report == "upload":
-            return upload(made, self.codes)
+        if report in YEARLY:
+            return await self._of_year(report, basis, made)
+        if report in {"inventory", "audit", "upload"}:
+            return self._of_statement(report, basis, made)
         book = footprint_book(made, basis.plant, service.rules[site])
         if batch is not None:
             return batch_footprints(made, await batches_of(service, basis, batch), book)
@@ -74,6 +83,22 @@ class Reports:
             return equipment(made, await machines_in(self.statements, basis, made))
         emitted = await emitted_in(self.statements, basis)
         return pollutants(made, emitted) if report == "pollutants" else monthly(made, emitted)
+
+    def _of_statement(self, report: str, basis: Basis, made: Statement) -> Document:
+        if report == "inventory":
+            return inventory(made)
+        return audit(made, basis.records) if report == "audit" else upload(made, self.codes)
+
+    async def _of_year(self, report: str, basis: Basis, made: Statement) -> Document:
+        service, site, period = self.statements, basis.plant.site, basis.period
+        terms = service.rules[site].terms
+        if report == "baselines":
+            return baselines(made, await studies(service, site, period))
+        least = service.rules[site].management(period.last).budget_least_known
+        if report == "budgets":
+            return budgets(made, outturns(await budgets_used(service, site, period.year)))
+        told = NOTHING if service.books is None else await service.books.told(site, period)
+        return progress(made, standings(made, basis.plant.tree, told, terms.goals, least))
 
     def written(self, found: Document, form: str, lang: str) -> tuple[str, bytes]:
         """(media type, bytes); raises FigureError for a format or language that there is not."""

@@ -1,53 +1,29 @@
 """A year is the exact sum of its months, each with the factor rows that count for that month."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from centre.accounting.completeness import Count
 from centre.accounting.factor_choice import Knowledge, ReportDates
 from centre.accounting.factor_policies import NamedPolicy
 from centre.accounting.factors import FactorRow
-from centre.accounting.intervals import Interval
-from centre.accounting.zones import day_bounds
-from centre.carriers import CARRIERS, Carrier, Flow
-from centre.day import place_of
+from centre.carriers import Carrier
 from centre.period import Period
-from centre.plant import Meter, Node, Plant
-from centre.points import MeterPoints
-from centre.records import MeterRecord, Records, Rules
+from centre.records import Records, Rules
 from centre.report.inventory import inventory
 from centre.report.monthly import monthly
 from centre.statement import Statement, statement
 from centre.statement_year import in_month, spans
-from centre.store.base import Bucket, Grain, SeriesKey
 from support.books_plant import setup
+from support.centre_year import METERS, PLANT, ZONE, Amounts, records
 
-ZONE = ZoneInfo("Asia/Shanghai")
 LATER = date(2026, 3, 1)
 DATES = ReportDates(made_on=LATER, run_on=LATER)
-UNKNOWN = Count(expected=None, received=0, unexplained=None, completeness=None)
-FLOWS = (
-    ("incomer", Carrier.ELECTRICITY, Flow.IMPORT),
-    ("boiler", Carrier.NATURAL_GAS, Flow.IMPORT),
-    ("heat", Carrier.HEAT, Flow.IMPORT),
-    ("water", Carrier.FRESH_WATER, Flow.IMPORT),
-)
-METERS = tuple(Meter(device=device, carrier=carrier, flow=flow) for device, carrier, flow in FLOWS)
-PLANT = Plant(
-    site="s", name={"en": "S"}, zone=ZONE, region="CN-Chongqing",
-    tree=Node(id="plant", name={"en": "Plant"}, meters=METERS, children=()),
-)  # fmt: skip
-
-Amounts = Mapping[Carrier, Sequence[int | None]]
-"""Thousandths a day, for each month; None: not a single reading."""
 
 
 @cache
@@ -55,22 +31,6 @@ def rules() -> Rules:
     """The demo's, without a tariff: here nothing is billed."""
     shipped = setup().rules["jiangjin-1"]
     return replace(shipped, terms=replace(shipped.terms, tariff=None))
-
-
-def records(year: Period, amounts: Amounts) -> Records:
-    made: dict[tuple[str, Carrier, Flow], MeterRecord] = {}
-    for meter in METERS:
-        days: list[Bucket] = []
-        for month, amount in zip(year.months(), amounts[meter.carrier], strict=True):
-            for day in month.days() if amount is not None else ():
-                start, end = day_bounds(day, ZONE)
-                counted = Decimal(amount or 0).scaleb(-3) + day.day
-                found = Interval(start=start, end=end, amount=counted, known_ns=end - start, readings=1)
-                days.append(Bucket(grain=Grain.DAY, interval=found))
-        counter = SeriesKey("s", meter.device, CARRIERS[meter.carrier].counters[0])
-        points = MeterPoints(meter=meter, counter=counter)
-        made[place_of(meter)] = MeterRecord(points=points, days=tuple(days), quarters=(), count=UNKNOWN)
-    return made
 
 
 def of(period: Period, found: Records, made: Rules | None = None, dates: ReportDates = DATES) -> Statement:
