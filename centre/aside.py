@@ -32,7 +32,8 @@ class Aside:
             kept = self._put(message.topic, message.payload, reason)
         except StoreError as err:
             kept = f"not kept: {err}"
-        self._log.error("ingest.refused", topic=message.topic[:200], error=reason, file=kept)
+        if self._is_news(message.topic, reason):
+            self._log.error("ingest.refused", topic=message.topic[:200], error=reason, file=kept)
 
     def readings(self, parcel: Received, refused: Reasons) -> Received:
         """The parcel without what is `refused` of it, which is durable in the folder then; raises StoreError."""

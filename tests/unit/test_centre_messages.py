@@ -10,6 +10,7 @@ from centre.messages import Unreadable, read_message
 from metering.status import encode_status
 from support.ingest_rig import TOPICS, Rig, body, play
 from support.store_contract import device, status
+from wattline.events import capture_events
 
 TOLD = json.loads(encode_status(status(devices=(device(),))))
 
@@ -71,3 +72,18 @@ def test_wrong_messages_that_are_retained_stop_neither_the_intake_nor_its_next_s
         assert max(map(len, reasons)) < 1000
 
     play(tmp_path, check)
+
+
+def test_messages_no_one_can_read_are_told_once_an_hour_a_cause(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        for number in range(90):
+            rig.deliver(b"no parcel %d" % number)
+            rig.deliver(b"{}", TOPICS.status)
+            await rig.sleep(60)
+        assert rig.ingest.counts.refused == 180
+        assert len([*(tmp_path / "dead").glob("*.payload")]) == 91
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    told = [event["topic"] for event in events if event["event"] == "ingest.refused"]
+    assert told == [TOPICS.readings, TOPICS.status] * 2
