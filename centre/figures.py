@@ -6,7 +6,7 @@ from typing import Final
 
 from centre.accounting.completeness import Count, count
 from centre.accounting.factors import FactorRow
-from centre.accounting.hours import HOUR_NS, Window, device_hours
+from centre.accounting.hours import HOUR_NS, Window, device_hours, windows_of
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.zones import day_bounds, local_day
 from centre.carriers import Carrier
@@ -175,7 +175,8 @@ class Figures:
         devices: list[DeviceHours] = []
         for device, plans in (await self._store.plans(site)).items():
             gateway = plans[-1].gateway
-            lines = device_hours(plans, tallies.get(device, {}), lost.get(gateway, ()), start=start, end=end, now=until)
+            gone = windows_of(plans, lost)
+            lines = device_hours(plans, tallies.get(device, {}), gone, start=start, end=end, now=until)
             devices.append(DeviceHours(device=device, gateway=gateway, hours=lines))
         every = [hour for device in devices for hour in device.hours]
         return Hours(

@@ -7,7 +7,7 @@ nothing any more that could fill it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final
 
 from metering.faults import Fault
@@ -16,6 +16,7 @@ from metering.sweep import DeviceInfo
 
 NS: Final = 1_000_000_000
 HOUR_NS: Final = 3600 * NS
+_END: Final = 2**63
 LATE_NS: Final = 60 * NS
 """A reading that is this old when it comes is late."""
 
@@ -105,6 +106,18 @@ def device_hours(
             )
         )
     return tuple(lines)
+
+
+def windows_of(plans: Sequence[Plan], lost: Mapping[str, Sequence[Window]]) -> tuple[Window, ...]:
+    """The windows of one device: those of each gateway, for as long as it was to read the device."""
+    turns = [(gateway, next(turn).since) for gateway, turn in groupby(plans, key=lambda plan: plan.gateway)]
+    begins = [0, *(since for _, since in turns[1:]), _END]
+    return tuple(
+        Window(max(window.start, begin), min(window.end, end), window.cause)
+        for (gateway, _), (begin, end) in zip(turns, pairwise(begins), strict=True)
+        for window in lost.get(gateway, ())
+        if window.start < end and window.end > begin
+    )
 
 
 def _expected(plans: Sequence[Plan], start: int, end: int) -> int:

@@ -247,3 +247,29 @@ def test_the_ledger_of_a_plant_says_what_its_gateway_lost_between_two_runs() -> 
         assert (whole.missing, whole.lost, whole.received) == (0, 0, whole.expected)
 
     with_store(check)
+
+
+def test_what_a_gateway_lost_stays_lost_when_another_one_reads_the_device_afterwards() -> None:
+    async def check(store: SqliteStore) -> None:
+        end, other = T0 + 3 * HOUR_NS, PRESS._replace(gateway="other")
+        await store.write_status(PRESS, replace(status(devices=(INFO,)), at=T0), received_at=T0)
+        await store.write([parcel(1, *polls(range(90))), parcel(3, *polls(range(100, 180)))], received_at=end)
+        counters = {"parcels_pending": 0, "parcels_sealed": 3}
+        await store.write_status(PRESS, replace(status(devices=()), at=end, counters=counters), received_at=end)
+        figures, _ = centre_of(store, Standing(end + 2 * HOUR_NS))
+        assert (await figures.hours("works", T0, end)).lost == 90
+        taken = Status(state=State.ONLINE, software="", epoch=end // NS, at=end, counters={}, devices=(INFO,))
+        await store.write_status(other, taken, received_at=end)
+        later = [
+            parcel(seq, *polls(those), gateway="other") for seq, those in ((1, range(180, 200)), (3, range(220, 240)))
+        ]
+        await store.write(later, received_at=end + HOUR_NS)
+        found = await figures.hours("works", T0, end + HOUR_NS)
+        assert [hour.lost for hour in found.devices[0].hours] == [{}, {"ended": 90}, {}, {}]
+        assert found.missing == 180
+        told = replace(taken, epoch=end // NS + 60, counters=counters, devices=None)
+        await store.write_status(other, told, received_at=end + HOUR_NS)
+        found = await figures.hours("works", T0, end + HOUR_NS)
+        assert [hour.lost for hour in found.devices[0].hours] == [{}, {"ended": 90}, {}, {"ended": 180}]
+
+    with_store(check)
