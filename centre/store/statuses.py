@@ -19,21 +19,17 @@ class Statuses(Rows):
         """See Store.write_status."""
         with self._transaction():
             gateway = self._gateway(key, received_at)
-            (before,) = self._db.execute("SELECT state FROM gateway WHERE id = ?", (gateway,)).fetchone()
-            changed: bool = before != status.state
-            self._db.execute(
-                "UPDATE gateway SET state = ?1, since = CASE WHEN ?2 THEN ?3 ELSE since END,"
-                " last_seen = max(last_seen, ?3), software = ?4, epoch = ?5, counters = ?6 WHERE id = ?7",
-                (
-                    status.state.value,
-                    changed,
-                    received_at,
-                    status.software,
-                    status.epoch,
-                    json.dumps(dict(status.counters)),
-                    gateway,
-                ),
-            )
+            before: tuple[object, ...] = self._db.execute(
+                "SELECT state, software, epoch, counters FROM gateway WHERE id = ?", (gateway,)
+            ).fetchone()
+            now = (status.state.value, status.software, status.epoch, json.dumps(dict(status.counters)))
+            changed = before[0] != now[0]
+            if now != before:  # else it is what the broker retained: the gateway was not there to say it
+                self._db.execute(
+                    "UPDATE gateway SET state = ?1, software = ?2, epoch = ?3, counters = ?4, since = CASE WHEN ?5 THEN"
+                    " ?6 ELSE since END, last_seen = max(last_seen, ?6) WHERE id = ?7",
+                    (*now, changed, received_at, gateway),
+                )
             if status.counters.get("parcels_pending") == 0:
                 self._settle(gateway, status.epoch, status.counters.get("parcels_sealed", 0))
             if status.devices is not None:

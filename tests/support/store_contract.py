@@ -195,6 +195,8 @@ class StoreContract:
             (row,) = await store.gateways()
             assert (row.key, row.state, row.since, row.last_seen) == (PRESS, State.LOST, T0 + 2, T0 + 2)
             assert row.counters == {"acquired": 5}
+            assert not await store.write_status(PRESS, status(State.LOST), received_at=T0 + 9)  # retained, told again
+            assert (await store.gateways())[0].last_seen == T0 + 2
             await store.write_status(PRESS, status(devices=(device("line-1", "60"),)), received_at=T0 + 3)
             assert await store.inventory("works") == {"line-1": ("press-shop", device("line-1", "60"))}
 
