@@ -58,12 +58,13 @@ def figures(node: Node, month: Period, lines: Lines, means: Means, *, complete: 
     burning = fuels(means.told, means.site, node, [month], [carrier.value for carrier in mine])
     if not complete:
         burning = tuple(line for line in burning if line.purchased.value is not None)
+    metered = [_energy_line(node, month, lines, means.site, carrier) for carrier in mine]
     return NodeFigures(
         id=node.id,
         period=month,
         lines=tuple(mine.values()),
         fuels=burning,
-        energy=comprehensive_energy([*(energy_line(line) for line in mine.values()), *burning], means.energy, day),
+        energy=comprehensive_energy([*metered, *burning], means.energy, day),
         scope1=_scope1(mine, burning, means.carbon, day),
         scope2=_scope2(node, month, lines, means),
     )
@@ -76,18 +77,38 @@ def bought(line: CarrierLine | None, unit: str) -> Input:
     return line.flows.get(Flow.IMPORT) or declared("no_import", unit)
 
 
-def energy_line(line: CarrierLine) -> EnergyLine:
-    """Piped carriers have no stock. What generators feed out was never bought; it is the rest that is sold."""
-    generated, exported = line.flows.get(Flow.GENERATION), line.flows.get(Flow.EXPORT)
-    sold = exported if exported is not None and generated is None else None
+def _energy_line(node: Node, month: Period, lines: Lines, site: str, carrier: Carrier) -> EnergyLine:
+    """Piped carriers have no stock."""
+    line = lines[node.id][carrier]
     return EnergyLine(
-        carrier=line.carrier.value,
+        carrier=carrier.value,
         purchased=bought(line, line.unit),
         stock_begin=declared("no_stock", line.unit),
         stock_end=declared("no_stock", line.unit),
-        sold=sold or declared("nothing_sold", line.unit),
-        self_produced=generated,
+        sold=_sold(node, month, lines, site, carrier),
+        self_produced=line.flows.get(Flow.GENERATION),
     )
+
+
+def _sold(node: Node, month: Period, lines: Lines, site: str, carrier: Carrier) -> Input:
+    """What generators in a node feed out of it was never bought; it is the rest that is sold."""
+    line = lines[node.id][carrier]
+    exported = line.flows.get(Flow.EXPORT)
+    if exported is None:
+        return declared("nothing_sold", line.unit)
+    generated = _generated(node, lines, carrier)
+    if not generated:
+        return exported
+    parts = [exported, *generated]
+    own = Flow.GENERATION in line.flows
+    name = " - ".join(part.id for part in parts) if own else f"sold:{site}/{node.id}/{carrier}/{month.label}"
+    lost = next((part for part in parts if part.value is None), None)
+    if lost is not None:
+        return Input(id=name, value=None, unit=line.unit, reason=f"{lost.id}: {lost.reason}")
+    rest = (exported.value or ZERO) - sum((part.value or ZERO for part in generated), ZERO)
+    if rest <= 0:
+        return declared("nothing_sold", line.unit)
+    return Input(id=name, value=rest, unit=line.unit)
 
 
 def _scope1(
@@ -122,7 +143,7 @@ def _scope2(node: Node, month: Period, lines: Lines, means: Means) -> Scope2:
 def _own_use(site: str, node: Node, month: Period, lines: Lines) -> Input:
     """Electricity generated inside a node and not fed out of it."""
     line = lines[node.id].get(Carrier.ELECTRICITY)
-    generated = _generated(node, lines)
+    generated = _generated(node, lines, Carrier.ELECTRICITY)
     fed = None if line is None else line.flows.get(Flow.EXPORT)
     parts = generated if fed is None else [*generated, fed]
     own = line is not None and Flow.GENERATION in line.flows
@@ -134,8 +155,10 @@ def _own_use(site: str, node: Node, month: Period, lines: Lines) -> Input:
     return Input(id=id_, value=max(ZERO, made - (ZERO if fed is None else fed.value or ZERO)), unit="kWh")
 
 
-def _generated(node: Node, lines: Lines) -> list[Input]:
+def _generated(node: Node, lines: Lines, carrier: Carrier) -> list[Input]:
     """What a node's meters of generation counted, or, without any, those below it."""
-    line = lines[node.id].get(Carrier.ELECTRICITY)
+    line = lines[node.id].get(carrier)
     found = None if line is None else line.flows.get(Flow.GENERATION)
-    return [found] if found is not None else [part for child in node.children for part in _generated(child, lines)]
+    if found is not None:
+        return [found]
+    return [part for child in node.children for part in _generated(child, lines, carrier)]

@@ -19,7 +19,7 @@ from centre.membership import Membership
 from centre.period import Period
 from centre.plant import Node, Plant
 from centre.records import MeterRecord, Records
-from centre.statement_figures import Lines, Means, NodeFigures, energy_line, figures
+from centre.statement_figures import Lines, Means, NodeFigures, figures
 from centre.statement_lines import CarrierLine, carrier_line
 from centre.statement_told import fuels
 from centre.store.base import Bucket
@@ -97,8 +97,7 @@ def year_figures(
     """The sums of `months`; `lines` are those of the whole year, of which shares and completeness are kept."""
     joined = tuple(_line(line, months) for line in lines)
     burnt = tuple(_fuels(node, months, means))
-    inputs = {line.carrier.value: _inputs(energy_line(line)) for line in joined}
-    inputs |= {line.carrier: _inputs(line) for line in burnt}
+    inputs = {line.carrier: _inputs(line) for line in burnt}
 
     def of(pick: Callable[[NodeFigures], Total], known: Mapping[str, tuple[Input, ...]] | None = None) -> Total:
         return summed(year, [(month.period, pick(month)) for month in months], known or {})

@@ -142,6 +142,27 @@ def test_the_trace_of_a_bill_that_is_split_adds_up_and_names_both_meters() -> No
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("at", ["hall", "plant"])
+@pytest.mark.parametrize(("fed", "sold"), [(15, 0), (20, 0), (26, 6)])
+def test_power_that_a_plant_or_a_part_of_it_makes_and_feeds_out_is_not_deducted_from_what_was_bought(
+    at: str, fed: int, sold: int
+) -> None:
+    out = Meter(device="out", carrier=POWER, flow=Flow.EXPORT)
+    meters = (NEW, out) if at == "hall" else (NEW, out, SUN)
+    spans = tuple(MeterSpan(meter=meter, start=date(2026, 1, 1), end=date(2027, 1, 1)) for meter in meters)
+    membership = Membership(spans={("plant", POWER): spans})
+    tree = replace(PLANT.tree, meters=meters, children=PLANT.tree.children if at == "hall" else ())
+    plant, known = replace(PLANT, tree=tree), {**records(), place_of(out): record(out, fed)}
+    found = statement(plant, MONTH, known, unpriced(), DATES, software="0", membership=membership)
+    (term,) = found.nodes[0].energy.calorific.terms
+    quarters = 96 * 31
+    assert term.value == Decimal("0.0001229") * quarters * (80 - sold)
+    assert term.inputs[3].value == quarters * sold
+    build = Builder(plant=plant, made=found, records=known, membership=membership)
+    root = build.total("tce", found.nodes[0].energy.calorific, found.nodes[0])
+    assert check(Trace(root=root, steps=build.steps)) == ()
+
+
 def market(elsewhere: Mapping[tuple[str, str], Sequence[str]], retired: int = 0) -> dict[str, Decimal]:
     ids = tuple(f"r{number}" for number in range(retired))
     told = Told(elsewhere=elsewhere, certificates={("s/plant", "2026-03"): ids})
