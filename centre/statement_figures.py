@@ -6,16 +6,19 @@ Factors are those of the month's last day: a row that begins in mid-month counts
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from centre.accounting.coal_equivalent import ComprehensiveEnergy, EnergyLine, comprehensive_energy
 from centre.accounting.emissions import Activity, Purchases, Scope2, Source, scope1, scope2
 from centre.accounting.factor_choice import FactorBook
 from centre.accounting.terms import ZERO, Input, Total
-from centre.carriers import Carrier, Flow
+from centre.carriers import CARRIERS, Carrier, Flow
 from centre.period import Period
 from centre.plant import Node
 from centre.statement_lines import CarrierLine, declared
 from centre.statement_told import Told, burnt, claimed, fuels, retired
+
+SOLD: Final = "sold:"
 
 Lines = Mapping[str, Mapping[Carrier, CarrierLine]]
 """What the meters of every node counted: node, the plant first -> carrier -> line."""
@@ -92,16 +95,15 @@ def _energy_line(node: Node, month: Period, lines: Lines, site: str, carrier: Ca
 
 def _sold(node: Node, month: Period, lines: Lines, site: str, carrier: Carrier) -> Input:
     """What generators in a node feed out of it was never bought; it is the rest that is sold."""
-    line = lines[node.id][carrier]
-    exported = line.flows.get(Flow.EXPORT)
-    if exported is None:
-        return declared("nothing_sold", line.unit)
+    line = lines[node.id].get(carrier)
+    exported = None if line is None else line.flows.get(Flow.EXPORT)
+    if line is None or exported is None:
+        return declared("nothing_sold", CARRIERS[carrier].unit)
     generated = _generated(node, lines, carrier)
     if not generated:
         return exported
     parts = [exported, *generated]
-    own = Flow.GENERATION in line.flows
-    name = " - ".join(part.id for part in parts) if own else f"sold:{site}/{node.id}/{carrier}/{month.label}"
+    name = f"{SOLD}{site}/{node.id}/{carrier}/{month.label}"
     lost = next((part for part in parts if part.value is None), None)
     if lost is not None:
         return Input(id=name, value=None, unit=line.unit, reason=f"{lost.id}: {lost.reason}")
@@ -129,7 +131,7 @@ def _scope2(node: Node, month: Period, lines: Lines, means: Means) -> Scope2:
     return scope2(
         Purchases(
             electricity=bought(lines[node.id].get(Carrier.ELECTRICITY), "kWh"),
-            resold=declared("nothing_resold", "kWh"),
+            resold=_sold(node, month, lines, site, Carrier.ELECTRICITY),
             heat=() if heat is None else (bought(heat, heat.unit),),
             retired=retired(told, site, node, month),
             own_use=None if elsewhere is None else _own_use(site, node, month, lines),

@@ -19,7 +19,7 @@ from centre.period import Period
 from centre.plant import Node, Plant
 from centre.records import MeterRecord, Records
 from centre.statement import Statement
-from centre.statement_figures import NodeFigures
+from centre.statement_figures import SOLD, NodeFigures
 from centre.statement_lines import meter_input
 from centre.statement_year import in_month
 from centre.trace import Part, Rounding, Rule, Step
@@ -164,8 +164,11 @@ class Builder:
                 self.input(one, node)._replace(sign=sign) for one, sign in zip(counted, (1, 1, -1, -1), strict=True)
             ]
             return self.sum(f"net:{item.id}", STOCK, item, parts)
+        if item.id.startswith(SOLD):
+            return self._sold(item, node)
         if " - " in item.id:
             inputs = [found for line in node.lines for found in line.flows.values()]
+            inputs += [found for term in node.energy.calorific.terms for found in term.inputs]
             inputs += [found for part in node.scope2.market.terms for found in part.inputs if found.id != item.id]
             known = {found.id: found for found in inputs}
             first, *less = item.id.split(" - ")
@@ -182,6 +185,17 @@ class Builder:
         return self.add(
             Step(id=f"{node.id}:{item.id}:{item.unit}", rule=Rule.GIVEN, words=item.id, value=item.value,
                  unit=item.unit, reason=item.reason)
+        )  # fmt: skip
+
+    def _sold(self, item: Input, node: NodeFigures) -> Part:
+        """What was fed out less what was made, by the meters of the node as far as they are its own."""
+        line = next(line for line in node.lines if f"/{line.carrier}/" in item.id)
+        fed, made = (line.flows.get(flow) for flow in (Flow.EXPORT, Flow.GENERATION))
+        parts = [] if fed is None or made is None else [self.input(fed, node), self.input(made, node)._replace(sign=-1)]
+        words = "fed out less what was made inside"
+        return self.add(
+            Step(id=item.id, rule=Rule.SUM if parts else Rule.GIVEN, words=words, value=item.value, unit=item.unit,
+                 parts=tuple(parts), reason=item.reason)
         )  # fmt: skip
 
     def _flow(self, node: NodeFigures, carrier: Carrier, flow: Flow, item: Input) -> Part:

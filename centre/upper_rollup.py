@@ -114,7 +114,9 @@ def rollup(firms: Sequence[Firm], passed: Sequence[PassedOn]) -> Rollup:
         alone = replace(taker, flows={(one.carrier, Flow.IMPORT): one.amount})
         found = firm_figures(alone)
         label = f"{one.giver} > {one.taker}"
-        carbon += _named(label, found.carbon)
+        # scope 2 of the giver is without the electricity it sold; a transfer that is not known leaves no figure
+        if one in energy or one.carrier is not Carrier.ELECTRICITY or one.amount.value is None:
+            carbon += _named(label, found.carbon)
         if one in energy:
             calorific += _named(label, found.calorific)
             equal += _named(label, found.equal_value)
@@ -141,7 +143,7 @@ def firm_figures(firm: Firm) -> FirmFigures:
         firm.day,
     )
     bought = scope2(
-        Purchases(electricity=electricity, resold=declared("nothing_resold", "kWh"), heat=heat), firm.carbon, firm.day
+        Purchases(electricity=electricity, resold=_sold(firm, Carrier.ELECTRICITY), heat=heat), firm.carbon, firm.day
     )
     terms = [replace(term, unit="tCO2e") for term in (*burnt.terms, *bought.location.terms)]
     return FirmFigures(
@@ -151,15 +153,18 @@ def firm_figures(firm: Firm) -> FirmFigures:
 
 def _line(firm: Firm, carrier: Carrier) -> EnergyLine:
     unit = CARRIERS[carrier].unit
-    sold = firm.taken(carrier, Flow.EXPORT) if firm.sells(carrier) else declared("nothing_sold", unit)
     return EnergyLine(
         carrier=carrier.value,
         purchased=firm.taken(carrier),
         stock_begin=declared("no_stock", unit),
         stock_end=declared("no_stock", unit),
-        sold=sold,
+        sold=_sold(firm, carrier),
         self_produced=firm.flows.get((carrier, Flow.GENERATION)),
     )
+
+
+def _sold(firm: Firm, carrier: Carrier) -> Input:
+    return firm.taken(carrier, Flow.EXPORT) if firm.sells(carrier) else declared("nothing_sold", CARRIERS[carrier].unit)
 
 
 def _checked(one: PassedOn, passed: Sequence[PassedOn], by_site: Mapping[str, Firm]) -> PassedOn:

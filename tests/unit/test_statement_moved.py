@@ -159,8 +159,12 @@ def test_power_that_a_plant_or_a_part_of_it_makes_and_feeds_out_is_not_deducted_
     assert term.value == Decimal("0.0001229") * quarters * (80 - sold)
     assert term.inputs[3].value == quarters * sold
     build = Builder(plant=plant, made=found, records=known, membership=membership)
-    root = build.total("tce", found.nodes[0].energy.calorific, found.nodes[0])
-    assert check(Trace(root=root, steps=build.steps)) == ()
+    scope2 = found.nodes[0].scope2
+    assert scope2.location.value == Decimal("0.0005581") * quarters * (80 - sold)
+    assert scope2.market.value == Decimal("0.0006096") * quarters * (80 - sold)
+    for name, total in (("tce", found.nodes[0].energy.calorific), ("t", scope2.location), ("m", scope2.market)):
+        root = build.total(name, total, found.nodes[0])
+        assert check(Trace(root=root, steps=build.steps)) == ()
 
 
 def market(elsewhere: Mapping[tuple[str, str], Sequence[str]], retired: int = 0) -> dict[str, Decimal]:

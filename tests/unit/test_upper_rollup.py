@@ -34,6 +34,7 @@ from support.books_factors import DAY, book
 from support.books_factors import given as told
 
 BOOKS = {"energy": book("comprehensive-energy"), "carbon": book("monthly-statement")}
+MOST = 10**7  # more than a firm can sell in these tests
 amounts = st.decimals(min_value=0, max_value=10**6, places=3, allow_nan=False, allow_infinity=False)
 
 
@@ -125,7 +126,7 @@ def regions(draw: st.DrawFn) -> Region:
         Truth(
             site=site,
             gas=draw(amounts),
-            bought={carrier: draw(amounts) for carrier in MOVED},
+            bought={carrier: draw(amounts) + MOST for carrier in MOVED},
             fed_out={carrier: draw(amounts) for carrier in MOVED},
             sells=draw(st.frozensets(st.sampled_from(MOVED))),
             made=draw(st.booleans()),
@@ -165,6 +166,7 @@ def test_every_node_of_a_random_tree_is_what_crosses_its_border(region: Region) 
                 deducted = {one.site for one in inside if one.deducted(carrier)}
                 came_in[f"{carrier}_import"] = came
                 stayed[f"{carrier}_import"] = came - region.went(carrier, part, deducted)
+        came_in["electricity_import"] = stayed["electricity_import"]  # scope 2 is of what was bought and not sold on
         energy, carbon = firm_figures(firm("whole", **stayed)), firm_figures(firm("whole", **came_in))
         for level, expected in (
             (found.calorific, energy.calorific),
@@ -200,6 +202,13 @@ def test_electricity_that_is_sold_on_is_deducted_once() -> None:
     assert found.carbon.total.value == park.carbon.total.value
     electricity = found.carriers[0]
     assert (electricity.taken.total, electricity.given.total) == (100, 0)
+
+
+def test_a_firm_emits_nothing_by_electricity_that_it_sold_on() -> None:
+    seller, user, other = (firm_figures(firm(site, electricity_import=amount, **sold)) for site, amount, sold in (
+        ("seller", 100, {"electricity_export": 30}), ("user", 70, {}), ("sun", 70, {"electricity_generation": 30}),
+    ))  # fmt: skip
+    assert seller.carbon.value == user.carbon.value == other.carbon.value
 
 
 def test_own_sun_is_told_and_never_added() -> None:
