@@ -59,7 +59,10 @@ async def asked(request: Request, model: type[S]) -> S:
     """The JSON body as `model`; raises FigureError."""
     raw = await body(request, "application/json")
     try:
-        found: Any = json.loads(raw, parse_float=str, parse_constant=_no_number)
+        text = raw.decode()
+        found: Any = json.loads(text, parse_float=str, parse_constant=_no_number, object_pairs_hook=_once)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # half of a pair (\ud800) is no character
         return model.model_validate(found)
     except ValidationError as err:
         first = err.errors()[0]
@@ -67,6 +70,16 @@ async def asked(request: Request, model: type[S]) -> S:
         raise BadQuestion(f"{where}: {first['msg']}") from None
     except (ValueError, RecursionError):
         raise BadQuestion("the body is no JSON") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which no key stands twice: which one was meant?"""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise BadQuestion(f"{twice[:64]!r} stands there twice")
+    return found
 
 
 def _no_number(text: str) -> None:

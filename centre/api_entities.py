@@ -5,6 +5,7 @@ somebody else was faster.
 """
 
 import re
+from collections import Counter
 from datetime import date
 from typing import Final
 
@@ -109,8 +110,7 @@ class _Api:
     async def put_all(self, request: Request) -> object:
         said, expected = await asked(request, SaidEntities), _expected(request)
         found = all_of(said.entities)
-        keys = [entity.key for entity in found]
-        if twice := next((key for place, key in enumerate(keys) if key in keys[:place]), None):
+        if twice := next((key for key, number in Counter(entity.key for entity in found).items() if number > 1), None):
             raise BadQuestion(f"entities: {twice} stands there twice")
         entities = entities_of(found)
         return _done(await self._book.replace_all(entities, author=said.author, reason=said.reason, expected=expected))
