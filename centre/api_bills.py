@@ -1,7 +1,6 @@
 """API of bills: give in what the supplier billed, see it line by line against ours, ask what would be otherwise."""
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
@@ -10,6 +9,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from centre.accounting.basic_charge import Method
+from centre.accounting.file_types import Day
 from centre.accounting.reconcile import Reconciliation
 from centre.accounting.stated_bill import Stated, stated_of, stated_rows
 from centre.accounting.tariff import Tariff
@@ -20,6 +20,7 @@ from centre.bills import Bills, Otherwise, Supposed
 from centre.books.stated_bills import StatedBill
 from centre.errors import BadQuestion, FigureError
 from centre.json_views import plain
+from centre.manual_csv import utf8
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
 
@@ -35,7 +36,7 @@ class GivenLine(BaseModel):
 
     item: str
     band: str = ""
-    section: date | None = None
+    section: Day | None = None
     quantity: Number | None = None
     price: Number | None = None
     amount: Number
@@ -70,7 +71,7 @@ class _Api:
         """JSON, or the CSV file as the body (text/csv) with `author` and `reason` in the query."""
         try:
             if request.headers.get("content-type", "").startswith("text/csv"):
-                text = (await body(request, "text/csv")).decode("utf-8-sig")
+                text = utf8(await body(request, "text/csv"), "bill")
                 lines = stated_of(text.splitlines(keepends=True), "bill")
                 said = Said(
                     author=request.query_params.get("author", ""), reason=request.query_params.get("reason", "")
@@ -78,7 +79,7 @@ class _Api:
             else:
                 told = await asked(request, GivenBill)
                 lines, said = _lines(told), told
-        except (ConfigError, UnicodeDecodeError) as err:
+        except ConfigError as err:
             raise FigureError("invalid_rows", str(err), 400) from None
         found = await self._bills.state(*_place(request), lines, author=said.author, reason=said.reason)
         return reconciled_view(*found)

@@ -88,14 +88,18 @@ def read_rows(form: str, rows: Sequence[Mapping[str, str]], known: Known) -> Fil
     )
 
 
-def _lines(content: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
-    """The line on which each record begins, and its cells."""
+def utf8(content: bytes, name: str) -> str:
+    """The text of a file that was sent; raises Wrong with the line that another encoding stands in."""
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = content[: err.start].count(b"\n") + 1
         raise Wrong([f"{name}:{line}:1: is not UTF-8: save it as `CSV UTF-8 (comma delimited)`"]) from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+
+
+def _lines(content: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The line on which each record begins, and its cells."""
+    reader = csv.reader(io.StringIO(utf8(content, name), newline=""), strict=True)
     begun = 1
     try:
         for cells in reader:

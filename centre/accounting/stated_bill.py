@@ -97,9 +97,9 @@ def _number(fields: Mapping[str, str], column: str, where: str) -> Decimal | Non
     if not text:
         return None
     try:
-        value = Decimal(text)
+        value = Decimal(text) if text.isascii() and "_" not in text else Decimal("NaN")
     except InvalidOperation:
-        raise ConfigError(f"{where}: {column}: must be a plain number such as 1234.56") from None
+        value = Decimal("NaN")
     if not value.is_finite() or abs(value) >= _LARGEST or int(value.as_tuple().exponent) < _FINEST:
         raise ConfigError(f"{where}: {column}: must be a plain number such as 1234.56")
     return value

@@ -85,6 +85,8 @@ def test_a_line_that_one_side_lacks_is_told_as_such() -> None:
         ("a,,March,1,2,3", "b.csv:2: section: must be its first day"),
         ("a,\x07,,1,2,3", "b.csv:2: band: at most"),
         ("a,,,1,2,1e99", "b.csv:2: amount: must be a plain number"),
+        ("a,,,1,2,1_0", "b.csv:2: amount: must be a plain number"),
+        ("a,,,1,2,１２", "b.csv:2: amount: must be a plain number"),
         ("a,,,1,2,1e-99", "b.csv:2: amount: must be a plain number"),
     ],
 )
@@ -195,6 +197,7 @@ NO_BILLS: list[tuple[dict[str, Any], str]] = [
     ({"lines": [{"item": "a", "amount": True}]}, "lines.0.amount"),
     ({"lines": [{"item": "a", "amount": "1"}, {"item": "a", "amount": 2}]}, "a second time"),
     ({"lines": [{"item": "a", "amount": "1", "vat": "2"}]}, "vat"),
+    ({"lines": [{"item": "a", "amount": "1", "section": 0}]}, "lines.0.section"),
 ]
 
 
@@ -204,6 +207,9 @@ def test_a_bill_that_is_none_changes_nothing(tmp_path_factory: pytest.TempPathFa
             body = {"author": "a", "reason": "r"} | told
             answer = await api.post(f"/plants/{SITE}/bills/{MONTH}", json=body)
             assert (answer.status_code, says in answer.json()["error"]["message"]) == (400, True), answer.text
+        csv = "item,band,section,quantity,price,amount\n电费,,,,,1\n".encode("gbk")
+        answer = await api.post(f"/plants/{SITE}/bills/{MONTH}", content=csv, headers={"Content-Type": "text/csv"})
+        assert answer.json()["error"]["message"].startswith("bill:2:1: is not UTF-8: save it as")
         assert await found.stated(SITE, MONTH) is None
         good = {"author": "a", "reason": "r", "lines": [{"item": "a", "amount": 1}]}
         assert (await api.post(f"/plants/{SITE}/bills/2026", json=good)).json()["error"]["code"] == "bad_parameter"
