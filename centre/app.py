@@ -25,6 +25,7 @@ from centre.entities_kept import EntityBook
 from centre.figures import Figures
 from centre.forwarding_touched import shared
 from centre.ingest import Ingest
+from centre.known_hosts import KnownHosts
 from centre.ledger import Ledger
 from centre.office import open_office
 from centre.outlet_readings import OutletReadings
@@ -160,7 +161,7 @@ async def _serve(setup: Setup, site: Starlette, work: Mapping[str, Work], notifi
     """`site` and `work`, started, watched and ended together."""
     with _listening(setup.settings.host, setup.settings.port) as listener:
         stopped = _stop_signal()
-        server = _Server(_server_config(UntilStopped(site, stopped)))
+        server = _Server(_server_config(UntilStopped(KnownHosts(site, setup.settings.names), stopped)))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve([listener]), name="http")
             running = [tasks.create_task(begin(), name=name) for name, begin in work.items()]

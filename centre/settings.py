@@ -103,6 +103,9 @@ class PlantSettings(TermsSettings):
     tree: NodeSettings | None = None
 
 
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", to_lower=True)]
+
+
 class StoreSettings(_Strict):
     """Where readings are kept: the path of an SQLite file, relative to the settings file."""
 
@@ -125,6 +128,7 @@ class CentreSettings(FileSettings):
     """centre.yaml."""
 
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    names: tuple[HostName, ...] = ()
     broker: BrokerSettings
     store: StoreSettings
     ingest: IngestSettings = IngestSettings()

@@ -160,6 +160,8 @@ def test_parcels_reach_store_watermark_and_api(centre: Centre, mosquitto: Mosqui
     totals = centre.get("/api/v1/totals")
     assert (totals["readings"], totals["parcels"], totals["refused_messages"]) == (400, 20, 0)
     assert centre.get("/api/v1/plants")["plants"][0]["site"] == "works"
+    foreign = httpx.get(f"http://127.0.0.1:{centre.port}/api/v1/plants", headers={"Host": "evil.example"}, timeout=5)
+    assert (foreign.status_code, foreign.json()["error"]["code"]) == (421, "unknown_host")
     energy = centre.get("/api/v1/plants/works/energy")
     assert energy["meters"][0]["device"] == "incomer"
     with httpx.stream("GET", f"http://127.0.0.1:{centre.port}/api/v1/plants/works/events", timeout=5) as stream:

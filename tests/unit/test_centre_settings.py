@@ -104,6 +104,7 @@ def second(settings: Any, **changes: str) -> None:
         (lambda s: second(s, point="power_active_total"), "point: is no counter"),
         (lambda s: second(s, device="a/b"), "device: "),
         (lambda s: meter(s).update(limit=0), "limit: "),
+        (lambda s: s.update(names=["http://energy.example.com/"]), "names.0: "),
         (
             lambda s: meter(s).update(replaced=[{"at": "2026-03-01T10:00:00", "final": 1, "initial": 0}]),
             "replaced.0.at: needs its offset",
