@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from wattline.errors import ConfigError
+from wattline.yaml_words import in_words
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 _MAX_DEPTH: Final = 32
@@ -69,9 +70,7 @@ def load_text(text: str, source: str) -> Document:
     try:
         data: Any = _compose(text, lines, source)
     except yaml.MarkedYAMLError as err:
-        mark = err.problem_mark or err.context_mark
-        where = f"{source}:{mark.line + 1}" if mark else source
-        raise ConfigError(f"{where}: {err.problem or err.context or 'not YAML'}") from err
+        raise ConfigError(f"{source}:{in_words(err)}") from err
     except yaml.reader.ReaderError as err:
         raise ConfigError(f"{source}: a control character stands at position {err.position}") from err
     except yaml.YAMLError as err:
@@ -121,6 +120,8 @@ def _build(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], source: st
             line = key_node.start_mark.line + 1
             if key is None:
                 raise ConfigError(f"{source}:{line}: a key must be plain text")
+            if key != key.strip():
+                raise ConfigError(f"{source}:{line}: {key!r}: an unseen character beside the key: type the line anew")
             if key in built:
                 first = lines[(*path, key)]
                 raise ConfigError(f"{source}:{line}: {key}: stands here a second time (first in line {first})")
@@ -172,7 +173,8 @@ def findings(err: ValidationError, document: Document) -> list[tuple[KeyPath, st
     for item in err.errors(include_url=False, include_input=False):
         path = _in_file(item["loc"], document)
         key = ".".join(str(part) for part in path) or "file"
-        found.append((path, f"{key}: {_plain(item['type'], item['msg'])}"))
+        kind = "no_space" if item["type"] == "extra_forbidden" and ":" in str(path[-1]) else item["type"]
+        found.append((path, f"{key}: {_plain(kind, item['msg'])}"))
     return found
 
 
@@ -187,6 +189,7 @@ def _in_file(path: KeyPath, document: Document) -> KeyPath:
 
 _WORDS: Final = {
     "extra_forbidden": "is not a key that is known here; check its spelling",
+    "no_space": "is not a key that is known here; a space is missing after its colon",
     "missing": "is missing",
     "int_type": "must be a whole number",
     "string_type": "must be text; put quotes around it",

@@ -82,7 +82,7 @@ def test_side_files_are_only_where_they_are_wanted(write: Write) -> None:
 
 
 MISTAKES = [
-    ("site: jiangjin-1", "site: [", "3: expected"),
+    ("site: jiangjin-1", "site: [", "3: the bracket that opens in line 1"),
     ("site: jiangjin-1", "site: jiang jin", "1: site: 'jiang jin' is not a name"),
     ("site: jiangjin-1", "sight: jiangjin-1", "1: sight: is not a key that is known here; did you mean site?"),
     ("site: jiangjin-1", "_env_file: x", "1: _env_file: is not a key"),

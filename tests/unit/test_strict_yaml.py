@@ -53,6 +53,28 @@ def test_a_duplicate_key_is_refused_with_both_lines() -> None:
     assert error("a: 1\nb: 2\na: 3\n") == "x.yaml:3: a: stands here a second time (first in line 1)"
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a:\n\tb: 1\n", 2, "a tab stands here: indent with spaces"),
+        ("a:\n  b: 1\n c: 2\n", 3, "what began in line 1: lines that belong together begin in the same column"),
+        ("a:\n  - b: 1\n    c: 2\n   d: 3\n", 4, "what began in line 2: lines that belong together"),
+        ("a:\n  - b:1\n    c: 2\n", 3, "here or in the line above, a space is missing after a colon"),
+        ("a: b: c\n", 1, "a text with a colon needs quotes"),
+        ("a: {b: 1\nc: 2\n", 2, "the bracket that opens in line 1 is not closed"),
+        ("a: 1\nb: 'x\nc: 2\n", 2, "the quote that opens in this line is not closed"),
+        ("a\n  - b: 1\n", 2, "this colon is one too many"),
+        ("a: 1\nbuses\n", 2, "a colon and a space are missing after the key"),
+        ("a: @b\n", 1, "'@' cannot begin a value: put quotes around the text"),
+        ("a:\n\u00a0 b: 1\n", 2, "an unseen character beside the key"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_its_line_and_the_remedy(text: str, line: int, words: str) -> None:
+    told = error(text)
+    assert told.startswith(f"x.yaml:{line}: ")
+    assert words in told
+
+
 def test_an_alias_is_refused_at_its_line() -> None:
     assert error("a: &x 1\nb: 2\nc: *x\n").startswith("x.yaml:3: an alias")
 
