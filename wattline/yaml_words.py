@@ -14,8 +14,8 @@ _WORDS: Final = (
     (
         r"expected <block end>.*",
         (
-            "{line}: does not fit what began in line {begun}: lines that belong together begin in the same column, and a"
-            " text in quotes ends with its quote"
+            "{line}: does not fit what began in line {begun}: lines that belong together begin in the same column, and"
+            " a text in quotes ends with its quote"
         ),
     ),
     (

@@ -37,4 +37,5 @@ def load(profile_id: str, extra_dir: Path | None = None) -> Profile:
 def base_of(extra_dir: Path | None, profile_id: str, by: Path) -> Path:
     """The file that the profile in `by` extends. A plant's own file may extend the shipped one of the same name."""
     path = find(profile_id, extra_dir)
-    return SHIPPED / path.name if path == by and by.parent != SHIPPED else path
+    shipped = SHIPPED / path.name
+    return shipped if path == by and shipped.is_file() else path

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+from wattline.errors import ConfigError
 from wattline.strict_yaml import Document, load_file
 
 _DEEPEST: Final = 4
@@ -17,6 +18,12 @@ Bases = Callable[[str, Path], Path]
 def no_bases(profile_id: str, by: Path) -> Path:
     """Where only one file is looked at, every sibling stands beside it."""
     return by.parent / f"{profile_id}.yaml"
+
+
+def base_file(document: Document, bases: Bases) -> Path | None:
+    """The file that a sound document extends; None for one that stands by itself."""
+    own = _mapping(document.data)
+    return bases(own["extends"], Path(document.source)) if own is not None and "extends" in own else None
 
 
 def extended(document: Document, bases: Bases) -> Document:
@@ -39,7 +46,10 @@ def _merged(document: Document, bases: Bases, depth: int) -> Any:
     if depth == _DEEPEST:
         raise document.error(("extends",), f"more than {_DEEPEST} profiles in a row, or in a circle")
     path = Path(document.source)
-    base_path = bases(base_id, path)
+    try:
+        base_path = bases(base_id, path)
+    except ConfigError as err:
+        raise document.error(("extends",), str(err)) from err
     if base_path == path:
         raise document.error(("extends",), "is the profile itself")
     base = _mapping(_merged(load_file(base_path), bases, depth + 1))

@@ -4,16 +4,17 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from drivers.modbus.computed_file import ComputedModel, Mistake, build_computed, build_probes, build_settings
 from drivers.modbus.plan import PlanError, plan
 from drivers.modbus.point_file import PointBuilder, PointMistake, PointModel, Sentinels, ValueTypeText
 from drivers.modbus.profile import MAX_REGISTERS, Family, Limits, Medium, Point, Profile, Span, Table, WordOrder
-from drivers.modbus.profile_extends import Bases, extended, no_bases
+from drivers.modbus.profile_extends import Bases, base_file, extended, no_bases
 from drivers.modbus.sunspec import usual_place
 from wattline.errors import ConfigError
 from wattline.strict_yaml import Document, load_file, validate
@@ -21,6 +22,7 @@ from wattline.units import Duration
 
 _ID: Final = r"[a-z0-9]+(-[a-z0-9]+)*"
 _SERIAL: Final = r"(1200|2400|4800|9600|19200|38400|57600|115200) 8(N1|N2|E1|O1)"
+_LONGEST_S: Final = 30  # as of `timeout` in agent.yaml
 _SPAN: Final = re.compile(r"(0x[0-9A-Fa-f]+|\d+)(?:\.\.(0x[0-9A-Fa-f]+|\d+))?")
 
 
@@ -40,7 +42,19 @@ _SPAN_SCHEMA: Final = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{_SPAN.pattern}$"}]
 }
 PrintedSpan = Annotated[tuple[int, int], BeforeValidator(_span), WithJsonSchema(_SPAN_SCHEMA)]
-PrintedDuration = Annotated[Duration, WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+ ?(ms|s|min|h|d)$"})]
+
+
+def _seconds_of_a_bus(value: Decimal) -> Decimal:
+    if value > _LONGEST_S:
+        raise ValueError(f"is more than {_LONGEST_S}s: all other meters of the bus would wait for this one")
+    return value
+
+
+PrintedDuration = Annotated[
+    Duration,
+    AfterValidator(_seconds_of_a_bus),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+ ?(ms|s|min|h|d)$"}),
+]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -98,7 +112,15 @@ def load_profile(path: Path, bases: Bases = no_bases) -> Profile:
 
     `bases` finds the file of the profile that this one extends.
     """
-    profile = build_profile(extended(load_file(path), bases))
+    document = load_file(path)
+    whole = extended(document, bases)
+    try:
+        profile = build_profile(whole)
+    except ConfigError:
+        base = base_file(document, bases)
+        if base is not None:  # what is wrong there is told there
+            load_profile(base, bases)
+        raise
     if path.stem != profile.id:
         raise ConfigError(f"{path}:1: id: is {profile.id!r}, so the file's name must be {profile.id}.yaml")
     return profile
@@ -124,6 +146,7 @@ def build_profile(document: Document) -> Profile:
             mistakes.append((("points", name, *err.keys), str(err)))
     limits = _limits(model.limits, build.base)
     mistakes += _multiplier_mistakes(points)
+    mistakes += _overlap_mistakes(points.values())
     computed = build_computed(model.computed, points, mistakes)
     probes = build_probes(model.identify, points, mistakes)
     settings = build_settings(model.requires, model.before_reading, points, mistakes)
@@ -175,6 +198,18 @@ def _multiplier_mistakes(points: Mapping[str, Point]) -> Iterable[Mistake]:
                 yield at, f"{name} is no point of this file" + (f"; near it: {', '.join(near)}" if near else "")
             elif multiplier.multiply_by or multiplier.type.family is Family.ASCII or multiplier.form:
                 yield at, f"{name} must be a plain number without multiply_by of its own"
+
+
+def _overlap_mistakes(points: Iterable[Point]) -> Iterable[Mistake]:
+    """Two values never share a register in part, unless one of them is given only in a read of its own."""
+    ordered = sorted((p for p in points if not p.alone), key=lambda p: (p.table, p.address, p.end))
+    for before, point in pairwise(ordered):
+        same = (before.address, before.end) == (point.address, point.end)
+        if before.table is point.table and point.address < before.end and not same:
+            yield (
+                ("points", point.name, "address"),
+                f"begins within {before.name} ({before.type}): the address or type of one of them is wrong",
+            )
 
 
 def _plan_mistakes(points: Iterable[Point], limits: Limits) -> Iterable[Mistake]:

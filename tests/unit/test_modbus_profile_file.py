@@ -133,6 +133,7 @@ def test_a_mistake_in_a_point_is_named(keys: str, key: str, says: str) -> None:
         ("modbus: {address_base: 2}\n", ":6: modbus.address_base: "),
         ("limits: {max_registers: 126}\n", ":6: limits.max_registers: "),
         ("limits: {min_pause: 100}\n", ":6: limits.min_pause: must be a duration"),
+        ("limits: {timeout: 2d}\n", ":6: limits.timeout: is more than 30s: all other meters of the bus would wait"),
         ("limits: {blocks: [29..10]}\n", ":6: limits.blocks.0: 29..10 ends before it starts"),
         (
             "limits: {forbidden: [0..3]}\n",
@@ -168,6 +169,14 @@ def test_a_multiplier_may_not_be_multiplied_itself() -> None:
     )
     assert len(told) == 2
     assert "pt_ratio must be a plain number" in told[0]
+
+
+def test_values_that_share_a_register_in_part_are_a_wrong_address() -> None:
+    two = "points:\n  voltage_l1_n: {{address: 16, type: u32, unit: V}}\n  voltage_l2_n: {{address: {}, type: u32, unit: V{}}}\n"
+    (told,) = mistakes(two.format(17, ""))
+    assert ":8: points.voltage_l2_n.address: begins within voltage_l1_n (u32): the address or type" in told
+    assert len(load(two.format(18, "")).points) == 2
+    assert len(load(two.format(17, ", alone: true")).points) == 2
 
 
 def test_the_name_of_the_file_is_the_id(tmp_path: Path) -> None:
@@ -210,6 +219,31 @@ def test_a_plants_own_profile_goes_before_a_shipped_one(tmp_path: Path) -> None:
     assert list(catalogue.load("abb-b23", tmp_path).points) == ["frequency"]
     assert catalogue.find("siemens-pac3200", tmp_path).parent == catalogue.SHIPPED
     assert len(catalogue.load("abb-b23").points) > 1
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            {"a": "extends: b\n", "b": "extends: a\n"},
+            "a.yaml:2: extends: more than 4 profiles in a row, or in a circle",
+        ),
+        ({"a": "extends: a\n"}, "a.yaml:2: extends: is the profile itself"),
+        ({"a": "model: A\nextends: abb-b32\n"}, "a.yaml:3: extends: no profile 'abb-b32': did you mean abb-b23?"),
+        (
+            {"a": "extends: b\n", "b": "extends: abb-b23\nlimits: {max_regs: 3}\n"},
+            "b.yaml:3: limits.max_regs: is not a key that is known here; check its spelling",
+        ),
+    ],
+)
+def test_a_mistake_in_what_is_extended_names_the_file_it_stands_in(
+    tmp_path: Path, files: dict[str, str], told: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(f"id: {name}\n{text}")
+    with pytest.raises(ConfigError) as caught:
+        catalogue.load("a", tmp_path)
+    assert str(caught.value) == f"{tmp_path}/{told}"
 
 
 def test_points_are_chosen_by_name_and_by_quantity() -> None:
