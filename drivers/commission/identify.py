@@ -108,7 +108,7 @@ async def identify(
 async def _marked(memory: Memory, profile: Profile) -> Match | None:
     """Sure when the SunSpec chain of the device holds one of the profile's models."""
     try:
-        await locate(profile, memory)
+        await locate(profile.sunspec, memory)
     except DeviceSilent:
         return None
     # every SunSpec device has the common model: any other says more

@@ -11,6 +11,7 @@ from drivers.modbus.profile import Computed, Point, Profile
 from drivers.modbus.reader import ModbusReader
 from drivers.modbus.refusal_book import RefusalBook
 from drivers.modbus.setup import settle
+from drivers.modbus.sunspec import Place
 from drivers.modbus.tcp import TcpLink
 from drivers.round_trips import RoundTrips
 from metering.faults import Fault
@@ -160,6 +161,7 @@ class ModbusBus:
             clock=self._clock,
             log=self._log.bind(device=device.name),
             refusals=self.refusals.page(device.name, device.profile),
+            place=device.place,
             gap=lambda: self.worthwhile_gap,
             at_once=partial(self._at_once, device),
         )
@@ -185,6 +187,7 @@ class ModbusDevice:
         """The operator allows what the profile writes before reading."""
         self.pipeline = 1
         """How many requests it takes at once, where the link carries them."""
+        self.place = Place()
         self.settled_in = 0  # the connection of the bus in which the settings were last found right
 
     @property

@@ -8,7 +8,7 @@ from drivers.modbus.pipeline import Ask, Pipeline
 from drivers.modbus.profile import Computed, Point, Profile
 from drivers.modbus.read_plan import REFUSALS, ReadPlan
 from drivers.modbus.refusals import Refusals
-from drivers.modbus.sunspec import locate
+from drivers.modbus.sunspec import Place, locate, placed
 from drivers.modbus.sweep_decoder import SweepDecoder
 from metering.faults import Fault
 from metering.sweep import Sweep
@@ -23,8 +23,9 @@ class ModbusReader:
     """Reads `points` of one device; `ask` sends one block's request and returns its register bytes.
 
     A block refused as illegal is read in two halves from the next sweep on: so one register the meter does not have
-    costs its neighbours a sweep or two, not for ever; see read_plan. `refusals` are those of the device, shared by its
-    readers. `gap` tells what plan() takes as `worthwhile_gap`; `at_once` how many requests may be under way.
+    costs its neighbours a sweep or two, not for ever; see read_plan. `refusals` and `place` are those of the device,
+    shared by its readers. `gap` tells what plan() takes as `worthwhile_gap`; `at_once` how many requests may be under
+    way.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ModbusReader:
         clock: Clock,
         log: EventLog,
         refusals: Refusals | None = None,
+        place: Place | None = None,
         gap: Callable[[], int | None] = lambda: None,
         at_once: Callable[[], int] = lambda: 1,
     ) -> None:
@@ -50,7 +52,8 @@ class ModbusReader:
         self._refusals = refusals or Refusals()
         self._gap_of = gap
         self._at_once = at_once
-        self._located = not profile.sunspec
+        self._place = place or Place()
+        self._planned_at: int | None = None
         self._steady = False
         self._make_plan(profile)
 
@@ -84,13 +87,27 @@ class ModbusReader:
 
         Raises DeviceSilent when nothing came, LinkDown when the link broke before anything came.
         """
-        if not self._located:
-            self._make_plan(await locate(self._profile, self._ask))
-            self._located = True
+        if self._profile.sunspec and not (self._place.sure and self._place.at == self._planned_at):
+            await self._look_where()
         elif self._plan.stale or self._gap_of() != self._gap:
             self._gap = self._gap_of()
             self._plan.renew(self._gap)
             self._prepare()
+        self._place.sure = False
+        sweep = await self._read_blocks()
+        self._place.sure = True
+        return sweep
+
+    async def _look_where(self) -> None:
+        """Plan the reads for where the device has its SunSpec model."""
+        at = self._place.at
+        if at is None or not self._place.sure:
+            at = self._place.at = await locate(self._profile.sunspec, self._ask, at)
+        if at != self._planned_at:
+            self._make_plan(placed(self._profile, at))
+            self._planned_at = at
+
+    async def _read_blocks(self) -> Sweep:
         if len(self._blocks) > 1 and (at_once := self._at_once()) > 1:
             async with Pipeline(self._ask, self._blocks, at_once) as pipeline:
                 return await self._sweep(pipeline.ask)

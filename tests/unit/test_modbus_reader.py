@@ -6,11 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from drivers.base import DeviceSilent, LinkDown
+from drivers.modbus import catalogue
 from drivers.modbus.pdu import Refused
 from drivers.modbus.plan import Block
 from drivers.modbus.profile import Point
 from drivers.modbus.reader import ModbusReader
 from drivers.modbus.refusals import Refusals
+from drivers.modbus.sunspec import Place
 from metering.faults import Fault
 from metering.sweep import Sweep
 from support.points import make_point, make_profile
@@ -166,3 +168,44 @@ def test_a_new_worthwhile_gap_plans_anew() -> None:
         assert len(reader.requests) == 2
 
     run(main)
+
+
+def test_a_sunspec_meter_that_was_away_is_looked_at_again_before_it_is_read() -> None:
+    """A common model of 65 registers instead of 66, in another unit or after an update, moves all that follows."""
+
+    def sunspec(base: int, length: int, volts: int) -> Ask:
+        at = base + 4 + length
+        registers = {base: 0x5375, base + 1: 0x6E53, base + 2: 1, base + 3: length, at: 203, at + 1: 105, at + 8: volts}
+        return lambda block: b"".join(
+            registers.get(block.address + n, 0).to_bytes(2, "big") for n in range(block.count)
+        )
+
+    async def main(clock: VirtualClock) -> None:
+        meter, place = Meter(sunspec(40000, 66, 2301)), Place()
+        profile = catalogue.load("sunspec-meter")
+
+        def reader(name: str) -> ModbusReader:
+            return ModbusReader(
+                device="roof", profile=profile, points=profile.select([name]), ask=meter.ask, clock=clock,
+                log=EventLog(), place=place,
+            )  # fmt: skip
+
+        fast, slow = reader("voltage_l1_n"), reader("frequency")
+        assert (await fast.read()).values == {"voltage_l1_n": 2301}
+        meter.asked.clear()
+        await slow.read()
+        assert len(meter.asked) == 1  # what one reader found the others know
+        meter.reply = _never
+        with pytest.raises(DeviceSilent):
+            await fast.read()
+        for base, length in ((40000, 65), (40000, 65), (50000, 66)):
+            meter.reply = sunspec(base, length, 2302)
+            assert (await fast.read()).values == {"voltage_l1_n": 2302}
+            assert (await slow.read()).values == {"frequency": 0}
+            place.sure = False
+
+    run(main)
+
+
+def _never(_: Block) -> bytes:
+    raise silent()
