@@ -6,7 +6,7 @@ what was before or after it is divided by time. Batches made at the same time at
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -19,7 +19,7 @@ from centre.accounting.product import CutOff, Flow, Kind, Study
 from centre.accounting.quality import flag_shares
 from centre.accounting.terms import ZERO, Input, rounded
 from centre.accounting.time_of_use import Piece, energy_by_band
-from centre.accounting.zones import NS, local_day
+from centre.accounting.zones import local_day, local_time
 from centre.carriers import CARRIERS, Carrier
 from centre.carriers import Flow as Way
 from centre.day import NO_DATA
@@ -126,7 +126,8 @@ def batch_study(
             for one, part in zip(running, rows.values(), strict=True):
                 told |= {part.mass.id: (one.mass,), part.value.id: (one.value,)}
         for carrier, stretches in meters.items():
-            name = f"interval:{site}/{item.node}/{carrier}/import/{_clock(start, zone)}..{_clock(end, zone)}"
+            first, last = local_time(start, zone).isoformat(), local_time(end, zone).isoformat()
+            name = f"interval:{site}/{item.node}/{carrier}/import/{first}..{last}"
             inside = [stretch.within(start, end) for stretch in stretches]
             counted[name] = tuple(part for part in inside if part.start < part.end)
             flows.append(_flow(carrier, _amount(name, CARRIERS[carrier].unit, counted[name]), split))
@@ -194,7 +195,3 @@ def _time(item: Production) -> tuple[int, int]:
     assert row.begin is not None
     assert row.end is not None
     return row.begin, row.end
-
-
-def _clock(at: int, zone: tzinfo) -> str:
-    return datetime.fromtimestamp(at // NS, UTC).astimezone(zone).isoformat()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -11,7 +11,7 @@ from centre.accounting.emissions import CERTIFIED
 from centre.accounting.factor_choice import Choice
 from centre.accounting.intervals import Interval
 from centre.accounting.terms import RATIO, ZERO, Input, Term, Total
-from centre.accounting.zones import NS, local_day
+from centre.accounting.zones import NS, local_day, local_time
 from centre.carriers import Carrier, Flow
 from centre.day import Place
 from centre.membership import UNDATED, Membership
@@ -262,6 +262,6 @@ class Builder:
 
     def clock(self, at: int) -> str:
         """A time as the plant's clock shows it, such as 2026-10-01T00:00:00+08:00, with the fraction it has."""
-        told = datetime.fromtimestamp(at // NS, UTC).astimezone(self.plant.zone).isoformat()
+        told = local_time(at, self.plant.zone).isoformat()
         rest = f"{at % NS:09d}".rstrip("0")
         return f"{told[:19]}.{rest}{told[19:]}" if rest else told

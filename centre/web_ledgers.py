@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from centre.emitted import Emitted
 from centre.equipment_ledger import LedgerRow
-from centre.web_format import ABSENT, digits, percent, plain, show
+from centre.web_format import ABSENT, digits, local, percent, plain, show
 from centre.web_i18n import Words
 from centre.web_month import reason
-from wattline.clock import NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +92,7 @@ def pollutant_rows(found: Sequence[Emitted], zone: ZoneInfo, words: Words) -> tu
 
 def _pollutant(one: Emitted, zone: ZoneInfo, words: Words) -> PollutantRow:
     whole, why = one.whole, f"emitted/{one.outlet.id}/{one.measured.pollutant}"
-    hour_means = [(hour.mean, f"{_local(hour.start, zone):%Y-%m-%dT%H}") for hour in one.hours]
+    hour_means = [(hour.mean, f"{local(hour.start, zone):%Y-%m-%dT%H}") for hour in one.hours]
     hours = _against(hour_means, one.limit.hour, whole.hours_over, one.limit.unit, why)
     day_means = [(day.mean, day.day.isoformat()) for day in one.days]
     days = _against(day_means, one.limit.day, whole.days_over, one.limit.unit, why)
@@ -122,7 +120,3 @@ def _against(
         limit="" if limit is None else f"{plain(limit)}\u202f{unit}",
         over=None if limit is None else str(over),
     )
-
-
-def _local(at: int, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(at // NS, zone)

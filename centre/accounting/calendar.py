@@ -1,10 +1,10 @@
 """Months of a plant as its bills have them: by its own clock, from metering day to metering day."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, tzinfo
+from datetime import date, tzinfo
 from typing import NamedTuple
 
-from centre.accounting.zones import NS, local_day
+from centre.accounting.zones import day_bounds, local_day
 
 
 class Month(NamedTuple):
@@ -52,7 +52,8 @@ def first_day(month: Month, metering_day: int = 1) -> date:
 
 def month_bounds(month: Month, zone: tzinfo, metering_day: int = 1) -> tuple[int, int]:
     """[start, end) in UTC ns."""
-    return _midnight(first_day(month, metering_day), zone), _midnight(first_day(month.plus(1), metering_day), zone)
+    first, after = first_day(month, metering_day), first_day(month.plus(1), metering_day)
+    return day_bounds(first, zone)[0], day_bounds(after, zone)[0]
 
 
 def months(start: int, end: int, zone: tzinfo, metering_day: int = 1) -> Iterator[Month]:
@@ -61,7 +62,3 @@ def months(start: int, end: int, zone: tzinfo, metering_day: int = 1) -> Iterato
     while month_bounds(month, zone, metering_day)[0] < end:
         yield month
         month = month.plus(1)
-
-
-def _midnight(day: date, zone: tzinfo) -> int:
-    return int(datetime.combine(day, time(), zone).timestamp()) * NS

@@ -7,7 +7,7 @@ weekdays. No register: what a check meter counted, else missing.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.registers import Flag, Register, Step
 from centre.accounting.terms import rounded
-from centre.accounting.zones import NS
+from centre.accounting.zones import NS, local_time
 
 WEEKS: Final = 4
 LONGEST_NS: Final = 6 * 86_400 * NS
@@ -28,7 +28,7 @@ Profile = Callable[[int], Fraction | None]
 
 def same_weekdays(start: int, zone: tzinfo) -> tuple[int, ...]:
     """The starts of the intervals at the same local clock on the four same weekdays before, newest first."""
-    local = datetime.fromtimestamp(start // NS, UTC).astimezone(zone).replace(tzinfo=None)
+    local = local_time(start, zone).replace(tzinfo=None)
     return tuple(
         int((local - timedelta(weeks=week)).replace(tzinfo=zone).timestamp()) * NS for week in range(1, WEEKS + 1)
     )

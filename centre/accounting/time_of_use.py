@@ -6,14 +6,14 @@ twice, one in which it goes forward lacks them.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 from typing import Final
 
 from centre.accounting.metered import Metered
 from centre.accounting.tariff import Tariff
-from centre.accounting.zones import NS, day_bounds, local_day
+from centre.accounting.zones import NS, day_bounds, local_day, local_time
 
 _MINUTE_NS: Final = 60 * NS
 _PLACES: Final = Decimal("1e-9")
@@ -76,27 +76,23 @@ def _day_pieces(tariff: Tariff, zone: tzinfo, day: date) -> Iterable[Piece]:
         wall = datetime.combine(day, time(minute // 60, minute % 60), zone)
         cuts |= {int(wall.replace(fold=fold).timestamp()) * NS for fold in (0, 1)}
     for a, b in pairwise(sorted(cut for cut in cuts if start <= cut <= end)):
-        wall = _wall(a, zone)
+        wall = local_time(a, zone)
         band = schedule.band_at(60 * wall.hour + wall.minute)
         yield Piece(start=a, end=b, version=version.id, band=band)
 
 
 def _clock_change(zone: tzinfo, start: int, end: int) -> tuple[int, ...]:
     """The minute in [start, end) at which the clock goes forward or back, if any."""
-    if _wall(start, zone).utcoffset() == _wall(end, zone).utcoffset():
+    if local_time(start, zone).utcoffset() == local_time(end, zone).utcoffset():
         return ()
     before, after = start // _MINUTE_NS, end // _MINUTE_NS
     while after - before > 1:
         middle = (before + after) // 2
-        if _wall(middle * _MINUTE_NS, zone).utcoffset() == _wall(start, zone).utcoffset():
+        if local_time(middle * _MINUTE_NS, zone).utcoffset() == local_time(start, zone).utcoffset():
             before = middle
         else:
             after = middle
     return (after * _MINUTE_NS,)
-
-
-def _wall(at: int, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(at // NS, UTC).astimezone(zone)
 
 
 @dataclass(slots=True)

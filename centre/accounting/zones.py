@@ -19,17 +19,18 @@ def _midnight(day: date, zone: tzinfo) -> int:
 
 def local_day(at: int, zone: tzinfo) -> date:
     """The local day in which `at` lies."""
-    return _local(at, zone).date()
+    return local_time(at, zone).date()
 
 
 def hour_bounds(at: int, zone: tzinfo) -> tuple[int, int]:
     """[start, end) of the clock hour in which `at` lies."""
-    local = _local(at, zone)
+    local = local_time(at, zone)
     start = at - at % NS - (local.minute * 60 + local.second) * NS
     return start, start + 3600 * NS
 
 
-def _local(at: int, zone: tzinfo) -> datetime:
+def local_time(at: int, zone: tzinfo) -> datetime:
+    """What the clock on the wall shows at `at`, to the second."""
     return datetime.fromtimestamp(at // NS, UTC).astimezone(zone)
 
 

@@ -4,7 +4,7 @@ A node that makes one product has its meters for an allocation; several share by
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from centre.accounting.allocation import Shares
 from centre.accounting.factor_choice import FactorBook
 from centre.accounting.product import Flow, Footprint, Study, footprint
 from centre.accounting.terms import Input, Term
+from centre.accounting.zones import local_time
 from centre.carriers import Carrier
 from centre.plant import Plant
 from centre.product_shares import Sharing
@@ -34,7 +35,6 @@ from centre.report.document import (
     yes,
 )
 from centre.statement import Statement
-from wattline.clock import NS
 
 Records = Sequence[tuple[Production, Footprint]]
 
@@ -149,7 +149,7 @@ def production_table(production: Sequence[Production], zone: tzinfo) -> Table:
     """Every row of what was made."""
 
     def clock(at: int | None) -> str | None:
-        return None if at is None else datetime.fromtimestamp(at // NS, zone).isoformat()
+        return None if at is None else local_time(at, zone).isoformat()
 
     rows = tuple(
         (

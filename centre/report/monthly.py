@@ -1,12 +1,12 @@
 """The statement of a month or a year: quantities, energy, carbon, water, balances and the bill, node by node."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from centre.accounting.registers import Flag
 from centre.accounting.terms import Total
+from centre.accounting.zones import local_time
 from centre.carriers import Flow
 from centre.emitted import Emitted
 from centre.report.document import (
@@ -30,7 +30,6 @@ from centre.report.told import told_tables
 from centre.statement import NodeStatement, Statement
 from centre.statement_figures import NodeFigures
 from centre.statement_lines import CarrierLine
-from wattline.clock import NS
 
 _FLAGS = tuple(Flag)
 
@@ -148,7 +147,7 @@ def _running(made: Statement) -> Table:
         for carrier, found in node.running.items():
             line = node.line(carrier)
             low, high = found.band or (None, None)
-            ends = (datetime.fromtimestamp(at // NS, zone).isoformat() for at in (found.start, found.end))
+            ends = (local_time(at, zone).isoformat() for at in (found.start, found.end))
             rows.append(
                 (
                     node.id, name_of(node.name), Word(f"carrier_{carrier}"), *ends, found.available, found.unmetered,
