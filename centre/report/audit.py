@@ -16,7 +16,6 @@ from centre.report.document import (
     only_row,
     reason_of,
     short,
-    term_value,
     uses_of,
     value_of,
     yes,
@@ -38,14 +37,14 @@ def _balance(energy: ComprehensiveEnergy) -> Table:
     """Physical quantities with both coal equivalents, one line for each energy kind and the sum."""
     rows: list[tuple[Cell, ...]] = []
     for calorific, equal in zip(energy.calorific.terms, energy.equal_value.terms, strict=True):
-        amounts = [None if item.value is None else short(item.value) for item in calorific.inputs]
+        amounts = [value_of(item) for item in calorific.inputs]
         made = amounts[_INPUTS] if len(amounts) > _INPUTS else None
         factors = [only_row(found) for found in (calorific, equal)]
         rows.append(
             (
                 Word(f"carrier_{calorific.label}"), *amounts[:_INPUTS], made, calorific.inputs[0].unit,
-                None if factors[0] is None else factors[0].value, term_value(calorific),
-                None if factors[1] is None else factors[1].value, term_value(equal),
+                None if factors[0] is None else factors[0].value, value_of(calorific),
+                None if factors[1] is None else factors[1].value, value_of(equal),
                 yes(not calorific.unverified and not equal.unverified), reason_of(calorific) or reason_of(equal),
             )
         )  # fmt: skip

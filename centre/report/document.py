@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from centre.accounting.exact import rounded
 from centre.accounting.factor_choice import Choice
 from centre.accounting.factors import FactorRow
-from centre.accounting.terms import Term, Total
+from centre.accounting.terms import Input, Term, Total
 from centre.accounting.zones import local_day
 from centre.period import Period
 from centre.statement import NodeStatement, Statement
@@ -176,11 +176,7 @@ def sections_table(made: Statement) -> Table:
     return Table(key="bill_sections", columns=columns, rows=tuple(rows))
 
 
-def value_of(found: Total) -> Cell:
-    return None if found.value is None else short(found.value)
-
-
-def term_value(found: Term) -> Cell:
+def value_of(found: Total | Term | Input) -> Cell:
     return None if found.value is None else short(found.value)
 
 

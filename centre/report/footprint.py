@@ -88,7 +88,7 @@ def _record(item: Production, found: Footprint) -> tuple[Cell, ...]:
     each, output = found.per_unit, found.study.output
     return (
         item.product, name_of(item.name), item.node, None if each.value is None else short(each.value), each.unit,
-        value_of(found.total), _cell(output), output.unit, _cell(item.scrap), Word(BOUNDARY), found.policy,
+        value_of(found.total), value_of(output), output.unit, value_of(item.scrap), Word(BOUNDARY), found.policy,
         found.primary, yes(not found.total.unverified), ", ".join(found.notes), each.reason,
     )  # fmt: skip
 
@@ -109,9 +109,9 @@ def _input(item: Production, flow: Flow, term: Term, name: str) -> tuple[Cell, .
     part = flow.amount if flow.shares is None else term.inputs[1]
     factors = " x ".join(choice.row.id for choice in term.choices if choice.row is not None)
     return (
-        item.product, carrier_name(flow.label), flow.amount.id, _cell(flow.amount), shared_by(flow.shares),
-        Decimal(1) if flow.shares is None else flow.shares.of.get(name), _cell(part), part.unit, factors,
-        None if term.value is None else short(term.value), term.unit, yes(not term.unverified), reason_of(term),
+        item.product, carrier_name(flow.label), flow.amount.id, value_of(flow.amount), shared_by(flow.shares),
+        Decimal(1) if flow.shares is None else flow.shares.of.get(name), value_of(part), part.unit, factors,
+        value_of(term), term.unit, yes(not term.unverified), reason_of(term),
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def shares_table(found: Sequence[tuple[Production, str, Shares | None]]) -> Tabl
         for name, key in keys.items():
             rows[item.node, f"{label} {sorted(keys)}", name] = (
                 item.node, carrier_name(label), name, shared_by(split), None if key is None else key.id,
-                None if key is None else _cell(key), None if key is None else key.unit, split.of.get(name), wanting,
+                None if key is None else value_of(key), None if key is None else key.unit, split.of.get(name), wanting,
                 split.reason,
             )  # fmt: skip
     columns = ("node", "carrier", "product", "shared_by", "key", "value", "unit", "share", "passed_over", "reason")
@@ -153,8 +153,8 @@ def production_table(production: Sequence[Production], zone: tzinfo) -> Table:
 
     rows = tuple(
         (
-            item.product, item.node, row.batch, clock(row.begin), clock(row.end), _cell(row.output), row.output.unit,
-            _cell(row.scrap), _cell(row.mass), _cell(row.value), row.id,
+            item.product, item.node, row.batch, clock(row.begin), clock(row.end), value_of(row.output), row.output.unit,
+            value_of(row.scrap), value_of(row.mass), value_of(row.value), row.id,
         )
         for item in production
         for row in item.rows
@@ -162,7 +162,3 @@ def production_table(production: Sequence[Production], zone: tzinfo) -> Table:
     columns = ("product", "node", "batch", "from", "to", "output", "output_unit", "scrap", "mass_kg", "value_cny",
                "source")  # fmt: skip
     return Table(key="production_rows", columns=columns, rows=rows)
-
-
-def _cell(found: Input) -> Cell:
-    return None if found.value is None else short(found.value)

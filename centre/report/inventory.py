@@ -17,7 +17,6 @@ from centre.report.document import (
     factor_table,
     reason_of,
     short,
-    term_value,
     uses_of,
     value_of,
     yes,
@@ -61,8 +60,8 @@ def _sources(category: str, plant: NodeStatement, pick: Callable[[NodeFigures], 
         amount = term.inputs[0] if term.inputs else Input(id="", value=None, unit="", reason=term.reason)
         factors = " x ".join(choice.row.id for choice in term.choices if choice.row is not None)
         yield (
-            Word(category), Word(f"source_{term.label}"), None if amount.value is None else short(amount.value),
-            amount.unit, amount.id, factors, spans(periods), term_value(term), term.unit, yes(not term.unverified),
+            Word(category), Word(f"source_{term.label}"), value_of(amount),
+            amount.unit, amount.id, factors, spans(periods), value_of(term), term.unit, yes(not term.unverified),
             reason_of(term),
         )  # fmt: skip
 

@@ -116,7 +116,7 @@ def _water(made: Statement) -> Table:
         water = node.water
         if water.fresh.value:
             parts = (water.fresh, water.reused, water.discharged, water.consumed)
-            amounts = (None if part.value is None else short(part.value) for part in parts)
+            amounts = (value_of(part) for part in parts)
             rows.append((node.id, name_of(node.name), *amounts, water.reuse.value, "m3", water.reuse.reason))
     columns = ("node", "name", "fresh", "reused", "discharged", "consumed", "reuse", "unit", "reason")
     return Table(key="water", columns=columns, rows=tuple(rows))

@@ -2,10 +2,9 @@
 
 from zoneinfo import ZoneInfo
 
-from centre.accounting.terms import Input
 from centre.accounting.zones import local_day
 from centre.closing_figures import headline
-from centre.report.document import Cell, Table, short
+from centre.report.document import Cell, Table, short, value_of
 from centre.statement import Statement
 
 
@@ -18,8 +17,8 @@ def told_tables(made: Statement) -> tuple[Table, ...]:
 def _fuels(made: Statement) -> Table:
     rows = tuple(
         (
-            node.id, fuel.carrier, _value(fuel.stock_begin), _value(fuel.purchased), _value(fuel.sold),
-            _value(fuel.stock_end), fuel.purchased.unit, fuel.purchased.reason,
+            node.id, fuel.carrier, value_of(fuel.stock_begin), value_of(fuel.purchased), value_of(fuel.sold),
+            value_of(fuel.stock_end), fuel.purchased.unit, fuel.purchased.reason,
         )
         for node in made.nodes
         for fuel in node.fuels
@@ -57,7 +56,7 @@ def _wastes(made: Statement) -> Table:
 def _intensities(made: Statement) -> Table:
     rows = tuple(
         (
-            node.id, found.numerator.id, _value(found.numerator), found.denominator.id, _value(found.denominator),
+            node.id, found.numerator.id, value_of(found.numerator), found.denominator.id, value_of(found.denominator),
             None if found.value is None else short(found.value), found.unit, found.reason,
         )
         for node in made.nodes
@@ -99,7 +98,3 @@ def _closed(made: Statement) -> tuple[Table, ...]:
             rows=tuple(corrections),
         ),
     )
-
-
-def _value(found: Input) -> Cell:
-    return None if found.value is None else short(found.value)
