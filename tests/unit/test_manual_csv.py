@@ -87,7 +87,7 @@ def test_a_reading_needs_a_register_of_the_tree_its_unit_and_a_time_with_offset(
     assert "with its offset" in told[1]
     assert len(told) == 3
     [told_of_year_1] = mistakes(header + "works,water,volume_total,0001-01-01T08:00:00+08:00,1,m3\n")
-    assert told_of_year_1.endswith("at: 0001-01-01T08:00:00+08:00 lies before 2000")
+    assert told_of_year_1.endswith("at: '0001-01-01T08:00:00+08:00' lies before 2000")
 
 
 def test_a_form_from_a_page_is_checked_by_the_same_rules() -> None:
