@@ -10,6 +10,7 @@ from centre.report.document import (
     Document,
     Table,
     Word,
+    carrier_name,
     document,
     factor_table,
     name_of,
@@ -42,7 +43,7 @@ def _balance(energy: ComprehensiveEnergy) -> Table:
         factors = [only_row(found) for found in (calorific, equal)]
         rows.append(
             (
-                Word(f"carrier_{calorific.label}"), *amounts[:_INPUTS], made, calorific.inputs[0].unit,
+                carrier_name(calorific.label), *amounts[:_INPUTS], made, calorific.inputs[0].unit,
                 None if factors[0] is None else factors[0].value, value_of(calorific),
                 None if factors[1] is None else factors[1].value, value_of(equal),
                 yes(not calorific.unverified and not equal.unverified), reason_of(calorific) or reason_of(equal),

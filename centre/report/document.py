@@ -25,9 +25,10 @@ _SHOWN: Final = {
 
 
 class Word(NamedTuple):
-    """A word of words.yaml, by its key."""
+    """A word of words.yaml, by its key; `name` stands where a key made of data, such as a fuel, is not there."""
 
     key: str
+    name: str | None = None
 
 
 class Name(NamedTuple):
@@ -97,6 +98,11 @@ def document(report: str, made: Statement, tables: Sequence[Table], notes: Seque
     )
 
 
+def carrier_name(label: str) -> Word:
+    """A carrier or fuel in the reader's language, where it has a word; else as the factor table names it."""
+    return Word(f"carrier_{label}", label)
+
+
 def yes(value: object) -> Word:
     return Word("yes" if value else "no")
 
@@ -123,7 +129,7 @@ def factor_table(uses: Iterable[tuple[Period, Choice]]) -> Table:
             why[f"{choice.policy}: {choice.reason}"] = None
     rows = tuple(
         (
-            row.id, row.carrier, row.metric, row.value, row.value_unit, row.region, row.factor_set,
+            row.id, carrier_name(row.carrier), row.metric, row.value, row.value_unit, row.region, row.factor_set,
             None if row.published_on is None else row.published_on.isoformat(), "; ".join(why), spans(periods),
             yes(row.confirmed), row.source,
         )

@@ -14,7 +14,6 @@ from centre.accounting.factor_choice import FactorBook
 from centre.accounting.product import Flow, Footprint, Study, footprint
 from centre.accounting.terms import Input, Term
 from centre.accounting.zones import local_time
-from centre.carriers import Carrier
 from centre.plant import Plant
 from centre.product_shares import Sharing
 from centre.product_study import BOUNDARY, BatchStudy, period_study
@@ -25,6 +24,7 @@ from centre.report.document import (
     Document,
     Table,
     Word,
+    carrier_name,
     choices_of,
     document,
     factor_table,
@@ -113,11 +113,6 @@ def _input(item: Production, flow: Flow, term: Term, name: str) -> tuple[Cell, .
         Decimal(1) if flow.shares is None else flow.shares.of.get(name), value_of(part), part.unit, factors,
         value_of(term), term.unit, yes(not term.unverified), reason_of(term),
     )  # fmt: skip
-
-
-def carrier_name(label: str) -> Cell:
-    """A carrier in the reader's language, or a fuel as the factor table names it."""
-    return Word(f"carrier_{label}") if label in set(Carrier) else label
 
 
 def shared_by(found: Shares | None) -> Cell:

@@ -60,7 +60,7 @@ def _sources(category: str, plant: NodeStatement, pick: Callable[[NodeFigures], 
         amount = term.inputs[0] if term.inputs else Input(id="", value=None, unit="", reason=term.reason)
         factors = " x ".join(choice.row.id for choice in term.choices if choice.row is not None)
         yield (
-            Word(category), Word(f"source_{term.label}"), value_of(amount),
+            Word(category), Word(f"source_{term.label}", term.label), value_of(amount),
             amount.unit, amount.id, factors, spans(periods), value_of(term), term.unit, yes(not term.unverified),
             reason_of(term),
         )  # fmt: skip

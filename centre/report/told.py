@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from centre.accounting.zones import local_day
 from centre.closing_figures import headline
-from centre.report.document import Cell, Table, short, value_of
+from centre.report.document import Cell, Table, carrier_name, short, value_of
 from centre.statement import Statement
 
 
@@ -17,8 +17,8 @@ def told_tables(made: Statement) -> tuple[Table, ...]:
 def _fuels(made: Statement) -> Table:
     rows = tuple(
         (
-            node.id, fuel.carrier, value_of(fuel.stock_begin), value_of(fuel.purchased), value_of(fuel.sold),
-            value_of(fuel.stock_end), fuel.purchased.unit, fuel.purchased.reason,
+            node.id, carrier_name(fuel.carrier), value_of(fuel.stock_begin), value_of(fuel.purchased),
+            value_of(fuel.sold), value_of(fuel.stock_end), fuel.purchased.unit, fuel.purchased.reason,
         )
         for node in made.nodes
         for fuel in node.fuels
@@ -44,7 +44,7 @@ def _wastes(made: Statement) -> Table:
             rest = None if found.rest is None else short(found.rest)
             rows.append(
                 (
-                    node.id, waste.kind, *(_value(part) for part in parts), rest, "t",
+                    node.id, waste.kind, *(value_of(part) for part in parts), rest, "t",
                     None if found.use.value is None else short(found.use.value), found.reason or found.use.reason,
                 )
             )  # fmt: skip

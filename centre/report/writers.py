@@ -41,15 +41,23 @@ class Words:
         if cell is None:
             return ""
         if isinstance(cell, Word):
-            return self(cell.key)
+            return self(cell.key) if cell.name is None or cell.key in self._texts else cell.name
         if isinstance(cell, Name):
             return cell.zh if self.lang == "zh" else cell.en
         return f"{cell:f}" if isinstance(cell, Decimal) else cell
 
 
 def load_words() -> dict[str, Words]:
-    """The words by language; raises ConfigError."""
-    texts: Mapping[str, Mapping[str, str]] = load_file(_HERE / "words.yaml").data
+    """The words by language, with the combustion of each carrier as an emission source; raises ConfigError."""
+    given: Mapping[str, Mapping[str, str]] = load_file(_HERE / "words.yaml").data
+    burnt = {
+        key.replace("carrier_", "source_", 1): {
+            lang: given["combustion"][lang].format(word[lang]) for lang in LANGUAGES
+        }
+        for key, word in given.items()
+        if key.startswith("carrier_")
+    }
+    texts = burnt | dict(given)
     return {lang: Words(texts, lang) for lang in LANGUAGES}
 
 

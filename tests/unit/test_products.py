@@ -138,7 +138,7 @@ def test_parts_of_all_products_are_what_their_node_took_in(made: Made) -> None:
         assert sum(D(row["activity"]) for row in mine) == made.quantities[node]
         parts = rows(units, node=node, carrier="carrier_electricity")
         assert sum(D(row["quantity"]) for row in parts) == made.quantities[node]
-    diesel = [rows(inputs, product=product, carrier="diesel")[0] for product in ("door", "hood")]
+    diesel = [rows(inputs, product=product, carrier="carrier_diesel")[0] for product in ("door", "hood")]
     assert sum(D(row["activity"]) for row in diesel) == 2
     assert [row["shared_by"] for row in diesel] == ["shared_physical"] * 2
 

@@ -17,10 +17,11 @@ from centre.books.certificates import enter
 from centre.books.file import Books
 from centre.closing import Closings
 from centre.closing_figures import StatementFigures
-from centre.manual import Manual
+from centre.manual import Manual, fuels_of
 from centre.manual_forms import Entry
 from centre.period import Period
-from centre.report.reports import reports
+from centre.report.document import Document, carrier_name
+from centre.report.reports import REPORTS, reports
 from centre.report.writers import WRITERS, load_words
 from centre.statement import NodeStatement, Statement
 from centre.statement_books import StatementBooks
@@ -56,6 +57,7 @@ class Made:
     december: Statement
     traces: dict[str, Trace]
     report: Any
+    reports: dict[str, Document]
     made_on: date
 
 
@@ -84,6 +86,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             for entry in (issue, plan):
                 await books.change("li", "bought", lambda pen, entry=entry: enter(pen, entry))
             told = await service.statement(SITE, MONTH)
+            maker = reports(service)
+            documents = {name: await maker.document(name, SITE, MONTH) for name in REPORTS}
             traces = {figure: await why(service, SITE, MONTH, figure) for figure in FIGURES}
             closings = Closings(
                 store=store, books=books, clock=AFTER, plants=service.plants,
@@ -99,6 +103,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
                 december=await service.statement(SITE, Period(year=2026, month=12)),
                 traces=traces,
                 report=json.loads(WRITERS["json"][1](document, load_words()["en"])),
+                reports=documents,
                 made_on=(await later.dates_of(SITE, MONTH)).made_on,
             )
 
@@ -118,6 +123,28 @@ def test_a_fuel_that_was_told_counts_in_tce_and_scope_1(made: Made) -> None:
     burnt = Decimal(25) * Decimal("1.9003") + 3 * Decimal("42.652") * Decimal("0.0202") * Decimal("0.98") * 44 / 12
     assert after.energy.calorific.value == (before.energy.calorific.value or 0) + energy
     assert abs((after.scope1.value or 0) - (before.scope1.value or 0) - burnt) < Decimal("1e-8")
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("report", REPORTS)
+def test_every_report_of_a_plant_that_burns_fuels_is_written(made: Made, report: str, form: str) -> None:
+    for words in load_words().values():
+        assert WRITERS[form][1](made.reports[report], words)
+
+
+def test_fuels_stand_in_inventory_and_audit_by_their_names(made: Made) -> None:
+    zh = load_words()["zh"]
+    statement, inventory, audit = (WRITERS["csv"][1](made.reports[name], zh).decode() for name in REPORTS[:3])
+    assert "柴油燃烧,3000,kg" in inventory
+    assert "柴油,3000,1000,1000,0,,kg" in audit
+    assert "plant,原煤,10,30,0,15,t" in statement
+
+
+def test_every_fuel_that_a_form_may_tell_has_a_word() -> None:
+    words = load_words()["en"]
+    for fuel in fuels_of(setup().factors):
+        assert words(f"source_{fuel}") == f"Combustion of {words(f'carrier_{fuel}')}"
+    assert words.cell(carrier_name("wood_chips")) == "wood_chips"
 
 
 def test_a_month_without_the_form_that_was_told_before_has_no_figure(made: Made) -> None:

@@ -15,6 +15,7 @@ from centre.accounting.factors import FactorRow
 from centre.carriers import Carrier
 from centre.period import Period
 from centre.records import Records, Rules
+from centre.report.document import Word
 from centre.report.inventory import inventory
 from centre.report.monthly import monthly
 from centre.statement import Statement, statement
@@ -108,7 +109,9 @@ def test_a_report_of_a_year_names_the_months_of_each_row() -> None:
     table = next(table for table in inventory(made).tables if table.key == "sources")
     lines = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     bought = [
-        line for line in lines if line["category"] == ("category_2_location",) and "electricity" in str(line["input"])
+        line
+        for line in lines
+        if line["category"] == Word("category_2_location") and "electricity" in str(line["input"])
     ]
     assert [line["months"] for line in bought] == ["2025-01..2025-06", "2025-07..2025-12"]
     for line, value in zip(bought, ("0.5581", "0.5"), strict=True):
