@@ -5,9 +5,10 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from centre.accounting.registers import Flag
-from centre.accounting.terms import Total
+from centre.accounting.storage import own_use
+from centre.accounting.terms import Input, Total
 from centre.accounting.zones import local_time
-from centre.carriers import Flow
+from centre.carriers import Carrier, Flow
 from centre.emitted import Emitted
 from centre.report.document import (
     Cell,
@@ -29,7 +30,7 @@ from centre.report.pollutants import pollutant_table
 from centre.report.told import told_tables
 from centre.statement import NodeStatement, Statement
 from centre.statement_figures import NodeFigures
-from centre.statement_lines import CarrierLine
+from centre.statement_lines import CarrierLine, declared
 
 _FLAGS = tuple(Flag)
 
@@ -41,8 +42,9 @@ def monthly(made: Statement, emitted: Sequence[Emitted] = ()) -> Document:
     running = _running(made)
     sections = sections_table(made)
     tables = (
-        _quantities(made), _energy(made), _carbon(made), *months, _water(made), *outlets, _balances(made),
-        *((running,) if running.rows else ()), tariff_table(made), *((sections,) if sections.rows else ()),
+        _quantities(made), *_own_use(made), _energy(made), _carbon(made), *months, _water(made), *outlets,
+        _balances(made), *((running,) if running.rows else ()), tariff_table(made),
+        *((sections,) if sections.rows else ()),
     )  # fmt: skip
     return document("statement", made, (*tables, *told_tables(made), factor_table(uses_of(made.nodes, _totals))))
 
@@ -81,6 +83,30 @@ def _quantity(node: NodeStatement, line: CarrierLine) -> tuple[Cell, ...]:
         node.id, name_of(node.name), Word(f"carrier_{line.carrier}"), *amounts, value_of(line.net), line.unit,
         *shares, line.completeness, line.known, reason_of(line.net),
     )  # fmt: skip
+
+
+def _own_use(made: Statement) -> tuple[Table, ...]:
+    """Of what parts generate themselves: how much they use, and how much of their load that is (rule F20)."""
+    rows: list[tuple[Cell, ...]] = []
+    for node in made.nodes:
+        line = node.line(Carrier.ELECTRICITY)
+        generated = None if line is None else line.flows.get(Flow.GENERATION)
+        if line is None or generated is None:
+            continue
+        exported = line.flows.get(Flow.EXPORT) or declared("no_export", line.unit)
+        load = Input(id=f"load:{node.id}", value=line.net.value, unit=line.unit, reason=reason_of(line.net))
+        found = own_use(generated, exported, load)
+        amounts = (generated.value, exported.value, found.used.value, load.value, found.self_use.value,
+                   found.self_sufficiency.value)  # fmt: skip
+        rows.append(
+            (
+                node.id, name_of(node.name), *(None if amount is None else short(amount) for amount in amounts), "kWh",
+                found.self_use.reason or found.self_sufficiency.reason,
+            )
+        )  # fmt: skip
+    columns = ("node", "name", "flow_generation", "flow_export", "own_used", "load", "self_use", "self_sufficiency",
+               "unit", "reason")  # fmt: skip
+    return (Table(key="own_use", columns=columns, rows=tuple(rows)),) if rows else ()
 
 
 def _energy(made: Statement) -> Table:

@@ -5,13 +5,16 @@ What several products of a node have in common is shared as for a footprint (rul
 
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from centre.accounting.allocation import Shares, allocate
 from centre.accounting.benchmark import BenchmarkRow, row_on, standing
 from centre.accounting.product import NOT_ALLOCATED
 from centre.accounting.ratios import ratio
-from centre.accounting.terms import Input, Term, total
+from centre.accounting.terms import Input, Term, rounded, total
+from centre.carriers import Carrier, Flow
+from centre.day import NO_METER
 from centre.product_shares import Sharing
 from centre.production import Production
 from centre.report.document import (
@@ -28,7 +31,7 @@ from centre.report.document import (
     yes,
 )
 from centre.report.footprint import production_table, shared_by, shares_table
-from centre.statement import NodeStatement
+from centre.statement import NodeStatement, Statement
 
 
 def unit_product(sharing: Sharing, levels: Sequence[BenchmarkRow]) -> Document:
@@ -45,8 +48,9 @@ def unit_product(sharing: Sharing, levels: Sequence[BenchmarkRow]) -> Document:
             rows.append(_product(item, node, sharing, row_on(levels, item.product, made.period.last)))
             parts += _carriers(item, node, sharing)
             splits += [(item, term.label, sharing.of(item, term.label)) for term in node.energy.calorific.terms]
-    columns = ("product", "name", "node", "output", "output_unit", "kgce", "per_unit", "unit", "baseline", "advanced",
-               "level_reached", "edition", "confirmed", "reason")  # fmt: skip
+    columns = ("product", "name", "node", "output", "output_unit", "kgce", "per_unit", "unit", "compared_value",
+               "level_unit", "baseline", "advanced", "level_reached", "tce_to_baseline", "tce_to_advanced",
+               "cost_to_baseline", "cost_to_advanced", "edition", "confirmed", "reason")  # fmt: skip
     of_carrier = ("product", "node", "carrier", "shared_by", "quantity", "per_unit", "unit", "reason")
     return document(
         "unit-product",
@@ -65,24 +69,52 @@ def unit_product(sharing: Sharing, levels: Sequence[BenchmarkRow]) -> Document:
 def _product(
     item: Production, node: NodeStatement, sharing: Sharing, level: BenchmarkRow | None
 ) -> tuple[Cell, ...]:  # fmt: skip
-    """Levels in kgce are compared; the node's energy is calorific."""
+    """Levels in kgce are held against the calorific energy, those in kWh against the electricity."""
     energy = total([_part(term, sharing.of(item, term.label), item) for term in node.energy.calorific.terms], "tce")
     kgce = None if energy.value is None else short(energy.value * 1000)
     amount = Input(id=node.id, value=kgce, unit="kgce", reason=reason_of(energy))
     output = item.output
     each = ratio(item.product, amount, output, unit=f"kgce/{output.unit}")
-    fits = level is not None and level.unit == each.unit
-    reached = None
-    if level is not None and fits and kgce is not None and output.value is not None:
-        reached = standing(level, consumption=kgce, output=output.value)
+    of_power = level is not None and level.unit == f"kWh/{output.unit}"
+    held = (
+        ratio(item.product, _electricity(item, node, sharing), output, unit=f"kWh/{output.unit}") if of_power else each
+    )
+    fits = level is not None and level.unit == held.unit
+    found = None
+    if level is not None and fits and held.numerator.value is not None and output.value is not None:
+        price = _price(sharing.made) if of_power else None
+        found = standing(level, consumption=held.numerator.value, output=output.value, price=price)
+    gaps = (None, None) if found is None else (found.to_baseline, found.to_advanced)
+    beside: tuple[Cell, ...] = (None, None, None, None)
+    if level is not None and fits:
+        beside = (None if held.value is None else short(held.value), level.unit, level.baseline, level.advanced)
     return (
         item.product, name_of(item.name), item.node, output.value, output.unit, kgce,
-        None if each.value is None else short(each.value), each.unit,
-        None if level is None or not fits else level.baseline, None if level is None or not fits else level.advanced,
-        None if reached is None or reached.level is None else Word(f"level_{reached.level}"),
+        None if each.value is None else short(each.value), each.unit, *beside,
+        None if found is None or found.level is None else Word(f"level_{found.level}"),
+        *(None if gap is None else short(gap.tce) for gap in gaps),
+        *(None if gap is None or gap.cost is None else short(gap.cost) for gap in gaps),
         None if level is None else level.edition, yes(level is not None and level.confirmed and not energy.unverified),
-        each.reason or (None if fits else "no_benchmark"),
+        each.reason or held.reason or (None if fits else "no_benchmark"),
     )  # fmt: skip
+
+
+def _electricity(item: Production, node: NodeStatement, sharing: Sharing) -> Input:
+    """What of its node's electricity is the product's."""
+    line = node.line(Carrier.ELECTRICITY)
+    if line is None:
+        return Input(id=node.id, value=None, unit="kWh", reason=NO_METER)
+    part, reason = _share(line.net.value, sharing.of(item, line.carrier), item)
+    return Input(id=node.id, value=part, unit="kWh", reason=reason_of(line.net) or reason)
+
+
+def _price(made: Statement) -> Decimal | None:
+    """What a bought kWh cost the plant in the period, on the whole."""
+    line = made.nodes[0].line(Carrier.ELECTRICITY)
+    bought = None if line is None else line.flows.get(Flow.IMPORT)
+    if made.cost.value is None or bought is None or not bought.value:
+        return None
+    return rounded(Fraction(made.cost.value) / Fraction(bought.value))
 
 
 def _part(term: Term, split: Shares | None, item: Production) -> Term:

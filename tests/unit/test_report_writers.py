@@ -35,6 +35,7 @@ CSV = """\
 product,name_en,name_zh,node,output,scrap,unit
 casting,Casting,铸件,workshop-2,120.5,3,t
 clinker,Clinker,熟料,furnace,80,,t
+aluminium-liquid,Aluminium,铝液,press-1,0.25,,t
 """
 
 
@@ -50,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     path.write_text(CSV, "utf-8")
 
     async def documents(maker: Reports) -> dict[str, Document]:
-        rows = load_production(path, {"workshop-2", "furnace"})
+        rows = load_production(path, {"workshop-2", "furnace", "press-1"})
         return {
             name: await maker.document(name, SITE, YEAR if name in YEARLY else MONTH, production=rows)
             for name in REPORTS
@@ -139,12 +140,37 @@ def test_the_inventory_adds_up(made: Made) -> None:
 
 def test_energy_per_unit_stands_beside_its_level(made: Made) -> None:
     told = json.loads(WRITERS["json"][1](made.documents["unit-product"], WORDS["en"]))
-    casting, clinker = told["tables"]["products"]
+    casting, clinker, _ = told["tables"]["products"]
     assert casting["reason"] == "no_benchmark"
     assert (clinker["baseline"], clinker["advanced"]) == ("117", "100")
     assert clinker["level_reached"] == "level_advanced"
     assert clinker["confirmed"] == "no"  # the level is from memory
     assert Decimal(clinker["per_unit"]) * 80 == pytest.approx(Decimal(clinker["kgce"]))
+
+
+def test_the_gap_to_a_level_is_told_in_tce_and_money(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["unit-product"], WORDS["en"]))
+    _, clinker, aluminium = told["tables"]["products"]
+    assert (clinker["tce_to_baseline"], clinker["tce_to_advanced"], clinker["cost_to_baseline"]) == ("0", "0", None)
+    # a level in kWh is held against the electricity: 0.25 t x (kWh/t - 13350) x 0.1229 kgce
+    assert (aluminium["level_unit"], aluminium["level_reached"]) == ("kWh/t", "level_worse_than_baseline")
+    above = (Decimal(aluminium["compared_value"]) - 13350) / 4
+    assert Decimal(aluminium["tce_to_baseline"]) == pytest.approx(above * Decimal("0.0001229"))
+    assert Decimal(aluminium["compared_value"]) * Decimal("0.1229") == pytest.approx(Decimal(aluminium["per_unit"]))
+    statement = json.loads(WRITERS["json"][1](made.documents["statement"], WORDS["en"]))["tables"]
+    cost = sum(Decimal(row["amount"]) for row in statement["bill"])
+    [bought] = [
+        row for row in statement["quantities"] if (row["node"], row["carrier"]) == ("plant", "carrier_electricity")
+    ]
+    assert Decimal(aluminium["cost_to_baseline"]) == pytest.approx(above * cost / Decimal(bought["flow_import"]))
+
+
+def test_the_statement_tells_what_was_used_of_own_generation(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["statement"], WORDS["en"]))["tables"]
+    [own] = told["own_use"]
+    [plant] = [row for row in told["quantities"] if (row["node"], row["carrier"]) == ("plant", "carrier_electricity")]
+    assert (own["node"], own["own_used"], own["self_use"]) == ("plant", plant["flow_generation"], "1")
+    assert Decimal(own["self_sufficiency"]) == pytest.approx(Decimal(own["own_used"]) / Decimal(plant["net"]))
 
 
 def test_a_footprint_lists_inputs_and_what_was_left_out(made: Made) -> None:
