@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
 from agent.plan import SerialPlan, TlsPlan
 from drivers.modbus.serial_line import SerialLine
 from wattline.broker_settings import reference
 from wattline.secrets import SecretRef
+from wattline.strict_yaml import Strict
 
 _TLS_PORT: Final = 802  # registered for Modbus/TCP Security
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -56,13 +57,7 @@ def _line(value: object) -> SerialLine:
     return value if isinstance(value, SerialLine) else SerialLine.parse(str(value))
 
 
-class Model(BaseModel):
-    """Base of the parts: nothing unknown, nothing changed later, no input in a message."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class SerialSettings(Model):
+class SerialSettings(Strict):
     """A serial port with meters on it, by Modbus RTU."""
 
     port: Annotated[Path, AfterValidator(_device_file)]
@@ -92,7 +87,7 @@ def _tls_endpoint(text: str) -> str:
     return _endpoint(text if re.search(r":\d*$", text) and not text.endswith("::") else f"{text}:{_TLS_PORT}")
 
 
-class TlsSettings(Model):
+class TlsSettings(Strict):
     """Modbus TCP inside TLS (Modbus/TCP Security): both sides show a certificate. Files are PEM."""
 
     address: Annotated[str, AfterValidator(_tls_endpoint)]

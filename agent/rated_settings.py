@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 from agent.plan import Rated
+from wattline.strict_yaml import Strict
 
 _UNITS: Final = {
     "W": {"W": Decimal(1), "kW": Decimal(1000), "MW": Decimal(10**6)},
@@ -29,10 +30,8 @@ def _amount(unit: str, example: str) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-class RatedSettings(BaseModel):
+class RatedSettings(Strict):
     """Of the connection (fuse, transformer), not of the machine behind it; beyond 1.2 times it a value is suspect."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     power: Annotated[Decimal, _amount("W", "250 kW")] | None = None
     current: Annotated[Decimal, _amount("A", "400 A")] | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from agent.link_settings import Endpoint, Model, SerialSettings, TlsSettings, split
+from agent.link_settings import Endpoint, SerialSettings, TlsSettings, split
 from agent.plan import BusPlan, DevicePlan, GatewayPlan, LinkPlan, RtuOverTcpPlan, SpoolPlan, TcpPlan, UdpPlan
 from agent.rated_settings import RatedSettings
 from drivers.modbus import catalogue
@@ -16,7 +16,7 @@ from metering.lineprotocol import check_name
 from wattline.broker_settings import BrokerSettings
 from wattline.errors import ConfigError
 from wattline.settings_file import FileSettings, load_settings
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 from wattline.units import Duration, Size, duration_text, parse_duration
 
 _NETWORK_TIMEOUT: Final = Decimal(1)
@@ -51,7 +51,7 @@ def _seconds(value: object) -> Decimal:
 Interval = Annotated[Decimal, BeforeValidator(_seconds), AfterValidator(_interval)]
 
 
-class Every(Model):
+class Every(Strict):
     """How often a device is read: `1s`, or fast gauges and slow counters (states go with the counters)."""
 
     gauges: Interval
@@ -74,7 +74,7 @@ def _some(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
-class DeviceSettings(Model):
+class DeviceSettings(Strict):
     """One meter on a bus."""
 
     name: Name
@@ -94,7 +94,7 @@ class DeviceSettings(Model):
     """What its connection carries at most, so that impossible values are marked: {power: 250 kW, current: 400 A}."""
 
 
-class BusSettings(Model):
+class BusSettings(Strict):
     """One medium that carries one request at a time: an endpoint in the network, or a serial port."""
 
     name: Name
@@ -133,7 +133,7 @@ class BusSettings(Model):
         raise AssertionError("checked above")
 
 
-class SpoolSettings(Model):
+class SpoolSettings(Strict):
     """Where readings wait on disk until the store has them."""
 
     directory: Path

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import Field, StrictInt, StrictStr
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
@@ -23,16 +23,15 @@ from centre.json_views import plain
 from centre.manual_csv import utf8
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
+from wattline.strict_yaml import Strict
 
 _HUNDRED: Final = 100
 _FINEST: Final = -9  # exponent
 Number = StrictStr | StrictInt
 
 
-class GivenLine(BaseModel):
+class GivenLine(Strict):
     """A line of a supplier's bill; numbers as JSON numbers or text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     item: str
     band: str = ""

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
@@ -10,14 +9,13 @@ from centre.accounting.calendar import Month
 from centre.api_door import Said, api_routes, asked
 from centre.closing import Closings
 from centre.errors import BadQuestion
+from wattline.strict_yaml import Strict
 
 _MONTH: Final = "/plants/{site}/closings/{month}"
 
 
-class Signed(BaseModel):
+class Signed(Strict):
     """Who closes a month; the reason is needed only where the month is not complete."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     author: str
     reason: str = ""

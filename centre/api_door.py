@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from centre.errors import BadQuestion, FigureError
 from centre.json_views import to_json
 from centre.store.base import StoreError
+from wattline.strict_yaml import Strict
 
 MAX_BODY: Final = 4 * 1024 * 1024
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -19,10 +20,8 @@ HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosnif
 Answer = Callable[[Request], Awaitable[object]]
 
 
-class Said(BaseModel):
+class Said(Strict):
     """What every change tells: its author and its reason."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     author: str
     reason: str

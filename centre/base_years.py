@@ -11,11 +11,11 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from centre.accounting.file_types import Exact, Id, Positive, Strict, Text
+from centre.accounting.file_types import Exact, Id, Positive, Text
 from centre.accounting.intensity import BaseYear, intensity, restate
 from centre.accounting.terms import Input
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 VALUE_ADDED: Final = "value_added"
 MONEY: Final = "1e4CNY"

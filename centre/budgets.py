@@ -8,11 +8,11 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from centre.accounting.budget import Budget, Trade, quota_after
-from centre.accounting.file_types import Exact, Id, NotNegative, Positive, Strict, Text
+from centre.accounting.file_types import Exact, Id, NotNegative, Positive, Text
 from centre.accounting.intervals import Interval
 from centre.carriers import CARRIERS, Carrier
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 
 class TradeSettings(Strict):

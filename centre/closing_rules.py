@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from centre.accounting.file_types import Exact, Strict, Text
-from wattline.strict_yaml import load_file, validate
+from centre.accounting.file_types import Exact, Text
+from wattline.strict_yaml import Strict, load_file, validate
 
 
 class _File(Strict):

@@ -9,10 +9,10 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from centre.accounting.calendar import Month
-from centre.accounting.file_types import Day, Id, Strict, Text
+from centre.accounting.file_types import Day, Id, Text
 from centre.carriers import Carrier
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 
 def _month(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from centre.accounting.file_types import Day, Exact, Names, NotNegative, Positive, Strict, Text, one_or_more
+from centre.accounting.file_types import Day, Exact, Names, NotNegative, Positive, Text, one_or_more
 from centre.carriers import Carrier, Flow
 from centre.entities import (
     Entities,
@@ -27,7 +27,7 @@ from centre.equipment import EquipmentForm, entry_form, entry_of
 from metering.lineprotocol import check_name
 from wattline.clock import NS
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, KeyPath, load_file, validate
+from wattline.strict_yaml import Document, KeyPath, Strict, load_file, validate
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT: Final = 80

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from centre.accounting.equipment import Equipment
-from centre.accounting.file_types import Day, Positive, Share, Strict, Text
+from centre.accounting.file_types import Day, Positive, Share, Text
 from centre.accounting.management_file import Reference
 from centre.accounting.utilities import GasReference
 from centre.carriers import Carrier
+from wattline.strict_yaml import Strict
 
 _OFF: Final = Decimal("0.02")
 _IDLE: Final = Decimal("0.25")

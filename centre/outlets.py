@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from centre.accounting.file_types import Id, Names, Strict
+from centre.accounting.file_types import Id, Names
 from centre.accounting.pollutants import Medium
 from centre.accounting.pollutants_file import Pollutant, PollutantRules, load_pollutants
 from metering.quantities import Kind, quantity_of
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 _FLOW: Final = "m3/h"
 _OXYGEN: Final = "%"

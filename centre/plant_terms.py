@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from centre.accounting.alarms import AlarmRule
 from centre.accounting.basic_charge import Contract, Method
 from centre.accounting.factor_policies import NamedPolicy
-from centre.accounting.file_types import Day, Positive, Strict, one_or_more
+from centre.accounting.file_types import Day, Positive, one_or_more
 from centre.accounting.management_file import AlarmSettings, alarm_rule
 from centre.accounting.tariff import Tariff
 from centre.accounting.tariff_file import load_tariff
@@ -21,7 +21,7 @@ from centre.budgets import BudgetSettings, PlantBudget, budget_of
 from centre.energy_baselines import BaselineSettings, EnergyBaseline, baseline_of
 from centre.outlets import Outlet, OutletSettings, outlets_of
 from wattline.resources import config_dir
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 _NEEDS: Final = {Method.CAPACITY: "capacity_kva", Method.CONTRACT: "contract_kw"}
 

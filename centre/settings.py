@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from centre.accounting.carbon import GRID_METRIC
 from centre.accounting.factor_policies import NamedPolicy, load_policies
@@ -39,7 +39,7 @@ from wattline.clock import SystemClock
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
 from wattline.settings_file import FileSettings, load_settings
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 MAX_NODES: Final = 10_000
 _NS: Final = 1_000_000_000
@@ -58,18 +58,14 @@ def _listen(text: str) -> str:
     return text
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Names(_Strict):
+class Names(Strict):
     """A name in both languages of the page."""
 
     en: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     zh: Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
 
-class ReplacementSettings(_Strict):
+class ReplacementSettings(Strict):
     """A meter was changed: when (with offset), last value of the old one, first of the new one, its factor."""
 
     at: Time
@@ -78,21 +74,21 @@ class ReplacementSettings(_Strict):
     factor: Positive = Decimal(1)
 
 
-class MeterSettings(_Strict):
+class MeterSettings(Strict):
     device: Name
     carrier: Carrier
     flow: Flow
     point: str | None = None
     limit: Positive | None = None
     accuracy: Positive | None = None
-    replaced: list[ReplacementSettings] = []
+    replaced: tuple[ReplacementSettings, ...] = ()
 
 
-class NodeSettings(_Strict):
+class NodeSettings(Strict):
     id: Name
     name: Names
-    meters: list[MeterSettings] = []
-    children: list["NodeSettings"] = []
+    meters: tuple[MeterSettings, ...] = ()
+    children: tuple["NodeSettings", ...] = ()
 
 
 class PlantSettings(TermsSettings):
@@ -106,19 +102,19 @@ class PlantSettings(TermsSettings):
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", to_lower=True)]
 
 
-class StoreSettings(_Strict):
+class StoreSettings(Strict):
     """Where readings are kept: the path of an SQLite file, relative to the settings file."""
 
     sqlite: Path
 
 
-class IngestSettings(_Strict):
+class IngestSettings(Strict):
     """How parcels are taken in. More than one worker needs MQTT 5 (shared subscriptions)."""
 
     workers: Annotated[int, Field(ge=1, le=8)] = 1
 
 
-class ProductionSettings(_Strict):
+class ProductionSettings(Strict):
     """Batches that lines publish on the broker; `approval: none` lets figures have them at once."""
 
     approval: Literal["required", "none"] = "required"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from centre.accounting.factor_choice import FactorPolicy
 from centre.accounting.factor_policies import NamedPolicy
-from centre.accounting.file_types import Exact, Strict
+from centre.accounting.file_types import Exact
 from centre.carriers import Carrier, Flow
 from centre.entities import Entities
 from centre.forwarding_raw_rule import RawRule
@@ -22,7 +22,7 @@ from metering.lineprotocol import check_name
 from wattline.broker_settings import BrokerSettings
 from wattline.clock import NS
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document
+from wattline.strict_yaml import Document, Strict
 from wattline.units import Duration
 
 _ENERGY: Final = "comprehensive-energy"

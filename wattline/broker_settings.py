@@ -8,8 +8,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     SecretStr,
@@ -19,6 +17,7 @@ from pydantic import (
 
 from wattline.broker_access import BrokerAccess
 from wattline.secrets import SecretRef
+from wattline.strict_yaml import Strict
 from wattline.units import Rate
 
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
@@ -93,10 +92,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class BrokerSettings(BaseModel):
+class BrokerSettings(Strict):
     """How to reach and enter the broker; `mqtts` is MQTT over TLS with the server's name checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: Annotated[str | tuple[str, ...], PlainValidator(_urls)]
     """Several: tried in turn, the one that worked last first."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wattline.errors import ConfigError
 from wattline.yaml_words import in_words
@@ -26,6 +26,12 @@ _REFUSED: Final = re.compile(r"[-+]?0[0-9xob_][0-9a-fA-F_.]*|[-+]?\.(inf|Inf|INF
 
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """What is told from outside: nothing unknown (a typo is an error), nothing changed later, no input in a message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

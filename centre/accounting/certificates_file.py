@@ -8,8 +8,8 @@ from pydantic import Field, StringConstraints
 
 from centre.accounting.calendar import Month
 from centre.accounting.certificates import Validity
-from centre.accounting.file_types import Strict, Text
-from wattline.strict_yaml import load_file, validate
+from centre.accounting.file_types import Text
+from wattline.strict_yaml import Strict, load_file, validate
 
 _Month = Annotated[str, StringConstraints(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$")]
 

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from centre.accounting.factor_choice import OWN_SETS, FactorPolicy, Knowledge
 from centre.accounting.factors import FactorRow
-from centre.accounting.file_types import Id, Strict, Text
+from centre.accounting.file_types import Id, Text
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, load_file, validate
+from wattline.strict_yaml import Document, Strict, load_file, validate
 
 
 class _Policy(Strict):

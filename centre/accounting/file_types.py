@@ -4,7 +4,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from wattline.strict_yaml import Strict
 
 
 def _exact(value: object) -> object:
@@ -31,12 +33,6 @@ Positive = Annotated[Exact, Field(gt=0)]
 Share = Annotated[Exact, Field(ge=0, le=1)]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
-
-
-class Strict(BaseModel):
-    """A typo in a key is an error that names file, line and key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Names(Strict):

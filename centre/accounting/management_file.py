@@ -12,10 +12,10 @@ from pydantic import Field
 
 from centre.accounting.alarms import AlarmRule, Side
 from centre.accounting.baseline import FitRule
-from centre.accounting.file_types import Day, Exact, Id, NotNegative, Positive, Share, Strict, Text
+from centre.accounting.file_types import Day, Exact, Id, NotNegative, Positive, Share, Text
 from centre.accounting.leak import LeakRule
 from centre.accounting.utilities import GasReference
-from wattline.strict_yaml import Document, KeyPath, load_file, validate
+from wattline.strict_yaml import Document, KeyPath, Strict, load_file, validate
 from wattline.units import Duration
 
 _NS: Final = 10**9

@@ -11,9 +11,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from centre.accounting.file_types import Day, Id, NotNegative, Positive, Strict, Text
+from centre.accounting.file_types import Day, Id, NotNegative, Positive, Text
 from centre.accounting.pollutants import Averaging, Limit, Medium
-from wattline.strict_yaml import Document, load_file, validate
+from wattline.strict_yaml import Document, Strict, load_file, validate
 from wattline.units import Duration
 
 _NS: Final = 10**9

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from centre.accounting.file_types import Exact, Id, Names, NotNegative, Positive, Share, Strict, Text
+from centre.accounting.file_types import Exact, Id, Names, NotNegative, Positive, Share, Text
 from centre.accounting.power_factor import PowerFactorTable
 from centre.accounting.surcharge import StepTerms, SurchargeRow
-from wattline.strict_yaml import Document, KeyPath, load_file, validate
+from wattline.strict_yaml import Document, KeyPath, Strict, load_file, validate
 
 
 class _Run(Strict):

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from centre.accounting.file_types import Exact, Id, Names, NotNegative, Positive, Share, Strict, Text
+from centre.accounting.file_types import Exact, Id, Names, NotNegative, Positive, Share, Text
 from centre.accounting.tariff import (
     BasicTerms,
     Calendar,
@@ -19,7 +19,7 @@ from centre.accounting.tariff import (
     Tariff,
     TariffVersion,
 )
-from wattline.strict_yaml import Document, KeyPath, load_file, validate
+from wattline.strict_yaml import Document, KeyPath, Strict, load_file, validate
 
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _MONTHS: Final = frozenset(range(1, 13))

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from centre.accounting.file_types import Strict, Text
+from centre.accounting.file_types import Text
 from centre.carriers import Carrier
 from centre.report.document import (
     Cell,
@@ -27,7 +27,7 @@ from centre.report.document import (
     yes,
 )
 from centre.statement import Statement
-from wattline.strict_yaml import load_file, validate
+from wattline.strict_yaml import Strict, load_file, validate
 
 _Two = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
 _Four = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]

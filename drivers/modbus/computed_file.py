@@ -4,21 +4,19 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from drivers.modbus.point_file import Number, PointMistake, quantity_named
 from drivers.modbus.profile import Computed, Family, Point, Probe, Setting, Table
 from metering.quantities import Kind
-from wattline.strict_yaml import KeyPath
+from wattline.strict_yaml import KeyPath, Strict
 
 Mistake = tuple[KeyPath, str]
 Values = int | str | tuple[int | str, ...]
 
 
-class ComputedModel(BaseModel):
+class ComputedModel(Strict):
     """The keys of one computed value: sums of points, less other points."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     plus: Annotated[tuple[str, ...], Field(min_length=1)]
     minus: tuple[str, ...] = ()

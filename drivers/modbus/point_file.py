@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from drivers.modbus.profile import Family, Form, Point, Sentinel, Table, ValueType, WordOrder
 from drivers.modbus.scaling import float_of
 from drivers.modbus.unit_advice import advice
 from metering.quantities import QUANTITIES, Kind, Quantity, quantity_of
+from wattline.strict_yaml import Strict
 
 _HEX: Final = re.compile(r"0x[0-9A-Fa-f]{1,4}")
 _BITS: Final = re.compile(r"0x(?:[0-9A-Fa-f]|x)+")
@@ -87,10 +88,8 @@ POWERS: Final = tuple((exponent, Decimal(10) ** exponent) for exponent in range(
 """The factors of an exponent register; SunSpec allows -10 to 10."""
 
 
-class PointModel(BaseModel):
+class PointModel(Strict):
     """The keys of one point; what they mean is told in docs/add-a-meter.md and in Point."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     address: Address
     type: ValueTypeText

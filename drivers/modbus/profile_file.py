@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from drivers.modbus.computed_file import ComputedModel, Mistake, build_computed, build_probes, build_settings
 from drivers.modbus.plan import PlanError, plan
@@ -17,7 +17,7 @@ from drivers.modbus.profile import MAX_REGISTERS, Family, Limits, Medium, Point,
 from drivers.modbus.profile_extends import Bases, base_file, extended, no_bases
 from drivers.modbus.sunspec import usual_place
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, load_file, validate
+from wattline.strict_yaml import Document, Strict, load_file, validate
 from wattline.units import Duration
 
 _ID: Final = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -58,16 +58,12 @@ PrintedDuration = Annotated[
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class _Manual(_Model):
+class _Manual(Strict):
     title: Text
     pages: str | int | None = None
 
 
-class _Modbus(_Model):
+class _Modbus(Strict):
     default_unit: Annotated[int, Field(ge=0, le=255)] = 1
     serial: Annotated[str, StringConstraints(pattern=f"^{_SERIAL}$")] | None = None
     table: Table = Table.HOLDING
@@ -78,7 +74,7 @@ class _Modbus(_Model):
     sunspec: tuple[Annotated[int, Field(ge=1, lt=0xFFFF)], ...] = ()
 
 
-class _Limits(_Model):
+class _Limits(Strict):
     max_registers: Annotated[int, Field(ge=1, le=MAX_REGISTERS)] = MAX_REGISTERS
     max_gap: Annotated[int, Field(ge=0, le=MAX_REGISTERS)] = 0
     even_addresses: bool = False
@@ -88,7 +84,7 @@ class _Limits(_Model):
     timeout: PrintedDuration = Decimal(0)
 
 
-class ProfileModel(_Model):
+class ProfileModel(Strict):
     """The keys of a profile's file; what they mean is told in docs/add-a-meter.md and in Profile."""
 
     id: Annotated[str, StringConstraints(pattern=f"^{_ID}$", max_length=64)]

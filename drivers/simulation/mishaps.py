@@ -9,9 +9,10 @@ from enum import StrEnum
 from random import Random
 from typing import Annotated, Final, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from drivers.simulation.image import ReadRefused
+from wattline.strict_yaml import Strict
 from wattline.units import Duration
 
 
@@ -32,10 +33,8 @@ _OWN: Final = {"by": Kind.DELAY, "code": Kind.EXCEPTION, "registers": Kind.HOLE}
 _Register = Annotated[int, Field(ge=0, le=0xFFFF)]
 
 
-class Mishap(BaseModel):
+class Mishap(Strict):
     """One line of the script: from `at` after the start `for` so long; without `for`, to the end."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     meter: str
     at: Duration

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from drivers.modbus.serial_line import SerialLine
 from drivers.simulation.mishaps import Mishap
 from drivers.simulation.served import SerialEnd
+from wattline.strict_yaml import Strict
 from wattline.units import Duration
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -87,11 +88,7 @@ TimeOfDay = Annotated[int, BeforeValidator(_time_of_day)]
 Positive = Annotated[float, Field(gt=0, le=1e7)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Work(_Table):
+class Work(Strict):
     """A block of work on some days; an `end` at or before `start` is on the next day."""
 
     days: Days
@@ -100,7 +97,7 @@ class Work(_Table):
     level: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
-class Shift(_Table):
+class Shift(Strict):
     """How busy something is over the week: `idle` outside of work; it rises during the `ramp` before a block of work
     and falls during the last `ramp` of it."""
 
@@ -109,7 +106,7 @@ class Shift(_Table):
     work: tuple[Work, ...] = ()
 
 
-class Stroke(_Table):
+class Stroke(Strict):
     """A machine's cycle: for the share `busy` of each `period` full load, then `depth` less, while at work."""
 
     period: Duration
@@ -117,7 +114,7 @@ class Stroke(_Table):
     busy: Annotated[float, Field(ge=0.1, le=0.9)] = 0.5
 
 
-class Load(_Table):
+class Load(Strict):
     """A consumer: at most `rated` (kW or m3/h), as busy as its shift."""
 
     carrier: Carrier
@@ -126,7 +123,7 @@ class Load(_Table):
     cycle: Stroke | None = None
 
 
-class Source(_Table):
+class Source(Strict):
     """A photovoltaic array: `peak` kW around noon of a clear day, nothing from sunset to sunrise."""
 
     peak: Positive
@@ -134,7 +131,7 @@ class Source(_Table):
     sunset: TimeOfDay
 
 
-class Node(_Table):
+class Node(Strict):
     """A place where flows meet: it draws what it feeds, plus its losses, less what the sources there produce."""
 
     feeds: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -143,7 +140,7 @@ class Node(_Table):
     sources: tuple[Name, ...] = ()
 
 
-class Meter(_Table):
+class Meter(Strict):
     """A meter of some profile at a load, node or source.
 
     `start` is what its main register shows when the simulation begins. A `reversed` meter is wired the other way
@@ -162,7 +159,7 @@ class Meter(_Table):
     reversed: bool = False
 
 
-class Serial(_Table):
+class Serial(Strict):
     """A serial line by Modbus RTU; `link` is made, relative to where the simulator is started."""
 
     link: Path
@@ -170,7 +167,7 @@ class Serial(_Table):
     turnaround: Annotated[Duration, Field(le=5)] = Decimal("0.02")  # what a meter thinks before it answers
 
 
-class Endpoint(_Table):
+class Endpoint(Strict):
     """One Modbus TCP address, or a serial line; several units behind an address make it a gateway."""
 
     name: Name
@@ -199,7 +196,7 @@ class Endpoint(_Table):
         return self.listen or str(self.at)
 
 
-class PlantFile(_Table):
+class PlantFile(Strict):
     """A whole plant. `origin` is when all registers show their `start`; the start of the program when not given.
     `faults` is the script of what befalls its meters."""
 
@@ -211,8 +208,8 @@ class PlantFile(_Table):
     origin: Annotated[datetime, AfterValidator(_aware)] | None = None
     shifts: dict[Name, Shift]
     loads: dict[Name, Load]
-    sources: dict[Name, Source] = {}
-    nodes: dict[Name, Node] = {}
+    sources: dict[Name, Source] = Field(default_factory=dict[Name, Source])
+    nodes: dict[Name, Node] = Field(default_factory=dict[Name, Node])
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     faults: tuple[Mishap, ...] = ()
 
