@@ -43,6 +43,7 @@ from wattline.clock import Clock, SystemClock
 from wattline.events import EventLog
 from wattline.resources import config_dir
 from wattline.service import Notifier, Watchdog
+from wattline.time_sync import synchronised
 
 _GOODBYE_S: Final = 2
 _WORK_WITHIN_S: Final = 60.0
@@ -143,6 +144,7 @@ def _ingest(
         dead_letters=setup.store.parent / "dead-letters",
         on_work=at_work,
         on_stored=on_stored,
+        synchronised=synchronised,
     )
 
 

@@ -18,6 +18,7 @@ from centre.confirming import Confirming
 from centre.gaps import GapNews
 from centre.insisting import Outage, Patience
 from centre.keeping import IngestCounts, Keeper, read_batch
+from centre.own_clock import OwnClock
 from centre.store.base import GatewayKey, Store, StoreError
 from metering.parcel import Received
 from metering.topics import ALL_READINGS, ALL_STATUS, SHARED_READINGS
@@ -39,7 +40,7 @@ class Ingest:
     `broker` is that of the first worker, `more` are those of further ones: each a client of its own, with a stable id.
     At most `max_batch` messages, or those of `linger_s` seconds, are written in one step. `on_work` is called with the
     number of a worker whenever its loop has gone round (it goes round while waiting, too): it feeds a watchdog.
-    `on_stored` is called with parcels that are durable now.
+    `on_stored` is called with parcels that are durable now. `synchronised` says whether somebody keeps the clock right.
     """
 
     broker: Broker
@@ -52,6 +53,7 @@ class Ingest:
     log: EventLog = field(default_factory=EventLog)
     on_work: Callable[[int], None] = lambda _: None
     on_stored: Callable[[Sequence[Received]], None] = lambda _: None
+    synchronised: Callable[[], bool | None] = lambda: None
     counts: IngestCounts = field(default_factory=IngestCounts)
     confirming: Confirming = field(init=False)
     stopping: bool = False
@@ -63,12 +65,14 @@ class Ingest:
         self.confirming = Confirming(self.store, self.clock, self.log)
         self._gaps = GapNews(self.log)
         aside, outage = Aside(self.dead_letters, self.clock, self.log), Outage(self.log)
+        times = OwnClock(self.clock, self.store, self.synchronised, self.log)
         self._workers = []
         for number, broker in enumerate((self.broker, *self.more), start=1):
             patience = Patience(self.clock, outage, partial(self.on_work, number))
             keeper = Keeper(
                 store=self.store,
                 clock=self.clock,
+                times=times,
                 patience=patience,
                 aside=aside,
                 counts=self.counts,

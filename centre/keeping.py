@@ -7,6 +7,7 @@ from functools import partial
 from centre.aside import Aside
 from centre.insisting import Patience
 from centre.messages import Unreadable, newer, read_message
+from centre.own_clock import OwnClock
 from centre.sifting import Reasons, misdated, reasons_of
 from centre.store.base import GatewayKey, ReadingsRefused, RefusedReading, Store, Written
 from metering.parcel import Received
@@ -60,10 +61,11 @@ def read_batch(messages: Sequence[Message]) -> Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
-    """Writes for one worker; `aside` and `counts` are those of all."""
+    """Writes for one worker; `times`, `aside` and `counts` are those of all."""
 
     store: Store
     clock: Clock
+    times: OwnClock
     patience: Patience
     aside: Aside
     counts: IngestCounts
@@ -71,9 +73,10 @@ class Keeper:
 
     async def keep(self, batch: Batch) -> None:
         """Return when all of the batch is durable."""
+        judging = await self.times.judging(batch.parcels, self.patience)
         now = self.clock.now_ns()
         if batch.parcels:
-            written = await self._store(batch.parcels, now)
+            written = await self._store(batch.parcels, judging, now)
             self.counts.parcels += written.parcels
             self.counts.redelivered += written.redelivered
             self.counts.readings += written.readings
@@ -86,9 +89,9 @@ class Keeper:
             self.counts.refused += 1
             self.aside.message(message, reason)
 
-    async def _store(self, parcels: Sequence[Received], now: int) -> Written:
+    async def _store(self, parcels: Sequence[Received], judging: int, now: int) -> Written:
         """Write the readings that can be stored; the others are in the dead-letter folder before that."""
-        refused: Sequence[RefusedReading] = [one for parcel in parcels for one in misdated(parcel, now)]
+        refused: Sequence[RefusedReading] = [one for parcel in parcels for one in misdated(parcel, judging)]
         while True:
             if refused:
                 reasons = reasons_of(refused)
