@@ -165,7 +165,8 @@ def _covered(
     spare, beyond, taken = ZERO, ZERO, ZERO
     for amount, row in offered:
         if amount.value is None or left is None:
-            terms.append(Term(label="covered", value=None, unit="tCO2", inputs=(amount,), reason=amount.reason))
+            reason = amount.reason or consumed.reason
+            terms.append(Term(label="covered", value=None, unit="tCO2", inputs=(amount,), reason=reason))
             return None, terms, ZERO, ZERO
         used = min(_kwh(amount), left)
         left, taken = left - used, taken + used

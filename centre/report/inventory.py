@@ -5,8 +5,10 @@ market, and is never added up twice. What is not counted is said.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Final
 
+from centre.accounting.restatement import compare
 from centre.accounting.terms import ZERO, Input, Total
 from centre.report.document import (
     Cell,
@@ -35,8 +37,11 @@ _CATEGORIES: Final[Mapping[str, Callable[[NodeFigures], Total]]] = {
 }
 
 
-def inventory(made: Statement) -> Document:
-    """The report `inventory`, of the whole plant."""
+def inventory(made: Statement, known_now: Statement | None = None) -> Document:
+    """The report `inventory`, of the whole plant.
+
+    `known_now`: the same by the factors known on the day it is run, for a report that was first made on an earlier one.
+    """
     plant = made.nodes[0]
     sources = tuple(row for category, pick in _CATEGORIES.items() for row in _sources(category, plant, pick))
     return document(
@@ -45,6 +50,7 @@ def inventory(made: Statement) -> Document:
         (
             Table(key="sources", columns=_COLUMNS, rows=sources),
             _totals(made),
+            *(() if known_now is None else (_restated(plant, known_now.nodes[0]),)),
             _quality(made),
             factor_table(uses_of([plant], lambda node: [pick(node) for pick in _CATEGORIES.values()])),
         ),
@@ -78,6 +84,25 @@ def _totals(made: Statement) -> Table:
     return Table(
         key="totals", columns=("view", "category_1", "category_2", "total", "unit", "reason"), rows=tuple(rows)
     )
+
+
+def _restated(plant: NodeStatement, now: NodeStatement) -> Table:
+    """Every total as it was reported beside what it is with the factors known now; neither replaces the other."""
+    rows: list[tuple[Cell, ...]] = []
+    for category, pick in _CATEGORIES.items():
+        found = compare(pick(plant), pick(now))
+        before, after = (
+            ", ".join(dict.fromkeys(row.id for change in found.changed for row in of(change)))
+            for of in (attrgetter("before"), attrgetter("after"))
+        )
+        difference = None if found.difference is None else short(found.difference)
+        rows.append(
+            (Word(category), value_of(found.original), value_of(found.restated), difference, found.original.unit,
+             before, after, reason_of(found.original) or reason_of(found.restated))
+        )  # fmt: skip
+    columns = ("category", "as_reported", "as_known_now", "difference", "unit", "factors_reported", "factors_known_now",
+               "reason")  # fmt: skip
+    return Table(key="restated", columns=columns, rows=tuple(rows))
 
 
 def _quality(made: Statement) -> Table:

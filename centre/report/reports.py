@@ -71,12 +71,18 @@ class Reports:
         if report in YEARLY:
             return await self._of_year(report, basis, made)
         if report in {"inventory", "audit", "upload"}:
-            return self._of_statement(report, basis, made)
+            return await self._of_statement(report, basis, made)
         book = footprint_book(made, basis.plant, service.rules[site])
         if batch is not None:
             return batch_footprints(made, await batches_of(service, basis, batch), book)
         sharing = await sharing_of(service, basis, made, production)
         return unit_product(sharing, self.levels) if report == "unit-product" else footprints(sharing, book)
+
+    async def _known_now(self, basis: Basis, dates: ReportDates) -> Statement | None:
+        """The same statement as if it were first made on the day it is run."""
+        if dates.made_on >= dates.run_on:
+            return None
+        return await self.statements.of_basis(basis, ReportDates(made_on=dates.run_on, run_on=dates.run_on))
 
     async def _with_ledgers(self, report: str, basis: Basis, made: Statement) -> Document:
         if report == "equipment":
@@ -84,9 +90,9 @@ class Reports:
         emitted = await emitted_in(self.statements, basis)
         return pollutants(made, emitted) if report == "pollutants" else monthly(made, emitted)
 
-    def _of_statement(self, report: str, basis: Basis, made: Statement) -> Document:
+    async def _of_statement(self, report: str, basis: Basis, made: Statement) -> Document:
         if report == "inventory":
-            return inventory(made)
+            return inventory(made, await self._known_now(basis, made.dates))
         return audit(made, basis.records) if report == "audit" else upload(made, self.codes)
 
     async def _of_year(self, report: str, basis: Basis, made: Statement) -> Document:

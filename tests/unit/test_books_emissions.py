@@ -20,6 +20,7 @@ from centre.accounting.emissions import (
     scope2,
 )
 from centre.accounting.restatement import compare
+from centre.accounting.terms import Input
 from centre.json_views import to_json
 from support.books_factors import DAY, TABLE, book, given
 
@@ -157,3 +158,11 @@ def test_certificates_only_lower_the_market_figure_and_never_below_nothing(
     assert 0 <= many.market.value <= few.market.value
     assert few.location.value == many.location.value
     assert few.unmatched_kwh == max(retired - used, D(0)) * 1000
+
+
+def test_certificates_for_what_nobody_knows_tell_why_they_cover_nothing() -> None:
+    unknown = Input(id="incomer/2026-03", value=None, unit="kWh", reason="no_data")
+    found = scope2(replace(bought("1"), electricity=unknown, retired=given(400, "GEC")), BOOK, DAY).market
+    assert [(term.label, term.reason) for term in found.terms if term.value is None] == [
+        ("covered", "incomer/2026-03: no_data"), ("electricity", "incomer/2026-03: no_data"),
+    ]  # fmt: skip

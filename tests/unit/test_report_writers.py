@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from centre import api_reports
+from centre.accounting.factor_choice import ReportDates
 from centre.carriers import Carrier
 from centre.period import Period
 from centre.report.document import Document, Name, Table, Word
@@ -42,6 +44,7 @@ aluminium-liquid,Aluminium,铝液,press-1,0.25,,t
 class Made:
     documents: dict[str, Document]
     again: dict[str, Document]
+    old: Document
     answers: dict[str, httpx.Response]
 
 
@@ -64,6 +67,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             found.documents = await documents(maker)
             again = reports(statements(store, setup()))
             found.again = {name: await again.document(name, SITE, MONTH) for name in TWICE}
+            dates = ReportDates(made_on=date(2025, 12, 30), run_on=date(2026, 12, 1))
+            found.old = await again.document("inventory", SITE, MONTH, dates=dates)
             app = Starlette(routes=api_reports.routes(maker))
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://centre") as client:
@@ -110,6 +115,20 @@ def test_every_report_shows_its_factors_and_which_are_unverified(made: Made, rep
     assert ("note_unverified" in document.notes) == unverified
     html = WRITERS["html"][1](document, WORDS["en"]).decode()
     assert ("NO: unverified" in html) or not unverified
+
+
+def test_v16_an_inventory_shows_what_was_reported_and_what_is_known_now_side_by_side(made: Made) -> None:
+    assert not [table for table in made.documents["inventory"].tables if table.key == "restated"]
+    (table,) = (table for table in made.old.tables if table.key == "restated")
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    place = rows[Word("category_2_location")]
+    now = {row[0]: row for row in next(of for of in made.documents["inventory"].tables if of.key == "totals").rows}
+    assert place["as_known_now"] == now[Word("location")][2]
+    assert place["as_reported"] + place["difference"] == place["as_known_now"]  # type: ignore[operator]
+    assert place["difference"]
+    assert "2025-12-31" in str(place["factors_known_now"])
+    assert "2025-12-31" not in str(place["factors_reported"])
+    assert rows[Word("category_1")]["difference"] == 0
 
 
 def test_invented_terms_are_told(made: Made) -> None:
