@@ -6,12 +6,14 @@ What is frozen is described in centre/closing_content.py.
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.corrections import changes, lacking
+from centre.books import certificates
 from centre.books import closings as rows
 from centre.books.closings import ClosingRow
 from centre.books.file import Books, Writing
@@ -36,7 +38,7 @@ from wattline.events import EventLog
 
 MONTH_END: Final = "the month is over"
 CENTRE: Final = "wattline centre"
-_TOLD: Final = ("meters", "headline", "nodes", "outlets", "machines", "tree")
+_TOLD: Final = ("meters", "headline", "nodes", "outlets", "machines", "tree", "certificates")
 
 
 class FigureMaker(Protocol):
@@ -58,6 +60,7 @@ class CorrectionView:
     outlets: Any
     machines: Any
     tree: Any
+    certificates: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,7 @@ class Closings:
         if self.clock.now_ns() < end:
             raise FigureError("not_over", f"{month} is not over yet", 409)
         await self._all_counted(plant, end)
+        begun = await self.books.read(lambda connection: rows.decisions(connection, site))
         counted = await self.maker.counted(site, month)
         meters = await self._inputs.meters(plant, month, counted.points)
         short = lacking(meters, self.limit)
@@ -139,14 +143,16 @@ class Closings:
         now = self.clock.now_ns()
 
         def sign(connection: Writing) -> ClosingRow:
+            if rows.in_force(connection, site, str(month)):
+                raise FigureError("closed_already", f"{site} {month} is closed already", 409)
+            if rows.decisions(connection, site) != begun:
+                raise FigureError("not_accounted", "a form or certificates came in meanwhile; try again", 409)
             return rows.add_closing(
                 connection, site=site, month=str(month), at=now, author=author, reason=reason or MONTH_END,
                 completeness=f"{min((meter.completeness for meter in meters), default=Decimal(0)):f}",
                 software=SOFTWARE, inputs=inputs, figures=digest(signed), signed=signed,
             )  # fmt: skip
 
-        if await self.books.read(lambda connection: rows.in_force(connection, site, str(month))):
-            raise FigureError("closed_already", f"{site} {month} is closed already", 409)
         return await self.books.change(author, reason or MONTH_END, sign)
 
     async def reopen(self, site: str, month: Month, *, author: str, reason: str) -> ClosingRow:
@@ -205,9 +211,13 @@ class Closings:
         return True
 
     async def run(self, touched: Touched) -> None:
-        """Review all closed months once, then those the ledger touched, until cancelled."""
-        waiting: dict[str, set[Month] | None] = dict.fromkeys(self.plants)
+        """Review all closed months once and when certificates were booked, else those touched; until cancelled."""
+        waiting: dict[str, set[Month] | None] = {}
+        seen = -1
         while True:
+            with suppress(StoreError):  # whatever reads the books next says so
+                if (booked := await self.books.read(certificates.count)) != seen:
+                    waiting, seen = dict.fromkeys(self.plants), booked
             for site, month in touched.take():
                 known = waiting.setdefault(site, set())
                 if month is None:

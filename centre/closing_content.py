@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from centre.accounting.calendar import Month, month_bounds
-from centre.accounting.corrections import MeterMonth, changes, headlines, moves
+from centre.accounting.corrections import MeterMonth, Move, changes, headlines, moves
 from centre.accounting.intervals import Interval, merge
 from centre.accounting.quality import completeness, flag_shares
 from centre.json_views import plain
@@ -24,6 +24,7 @@ _FORM: Final = 1
 _TREE: Final = "the tree was changed"
 _OUTLETS: Final = "what left by the outlets is another"
 _REACTIVE: Final = "the reactive energy is another"
+_CERTIFICATES: Final = "other certificates were used for it"
 
 
 Tree = Mapping[str, Sequence[str]]
@@ -38,17 +39,23 @@ def _none() -> dict[str, tuple[Decimal | None, str]]:
     return {}
 
 
+def _no_certificates() -> dict[str, Sequence[str]]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
     """Which meters counted in a month, and for which nodes; what is known now beside them.
 
     `outlets`: what left by them. `reactive`: the reactive energy of the grid connection by its meters.
+    `certificates`: the ids of those retired for a place, or no longer its own to claim.
     """
 
     points: tuple[MeterPoints, ...]
     tree: Tree
     outlets: Headline = field(default_factory=_none)
     reactive: Headline = field(default_factory=_none)
+    certificates: Mapping[str, Sequence[str]] = field(default_factory=_no_certificates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +126,7 @@ def content_of(
 def _known(meters: Sequence[MeterMonth], counted: Counted, figures: Figures) -> dict[str, object]:
     """What corrections are told of."""
     told = {name: headline_json(figures_of) for name, figures_of in _figures(counted, figures).items()}
-    return {"meters": meters, "tree": counted.tree, **told}
+    return {"meters": meters, "tree": counted.tree, "certificates": counted.certificates, **told}
 
 
 def _figures(counted: Counted, figures: Figures) -> dict[str, Headline]:
@@ -134,7 +141,8 @@ def other(last: Mapping[str, Any], counted: Counted) -> tuple[str, ...]:
     tree = moves(last.get("tree", counted.tree), counted.tree)
     outlets = headlines(_before(last, "outlets", counted.outlets), counted.outlets)
     reactive = headlines(_before(last, "reactive", counted.reactive), counted.reactive)
-    return tuple(why for why, found in ((_TREE, tree), (_OUTLETS, outlets), (_REACTIVE, reactive)) if found)
+    reasons = {_TREE: tree, _OUTLETS: outlets, _REACTIVE: reactive, _CERTIFICATES: _certificates(last, counted)}
+    return tuple(reason for reason, differs in reasons.items() if differs)
 
 
 def correction_of(
@@ -144,9 +152,14 @@ def correction_of(
     return {
         "meters": changes([meter_of(told) for told in last["meters"]], meters),
         "tree": moves(last.get("tree", counted.tree), counted.tree),
+        "certificates": _certificates(last, counted),
         **{name: headlines(_before(last, name, now), now) for name, now in _figures(counted, figures).items()},
         "now": _known(meters, counted, figures),
     }
+
+
+def _certificates(last: Mapping[str, Any], counted: Counted) -> tuple[Move, ...]:
+    return moves(last.get("certificates", counted.certificates), counted.certificates)
 
 
 def _before(last: Mapping[str, Any], name: str, now: Headline) -> Headline:

@@ -12,8 +12,10 @@ from centre.closing_content import Counted, Figures
 from centre.emitted import Emitted
 from centre.equipment_ledger import LedgerRow
 from centre.membership import DatedPlant
+from centre.period import Period
 from centre.statement import Statement
 from centre.statement_ledgers import emitted_in, machines_in
+from centre.statement_told import Told
 from centre.statements import Basis, Statements
 
 
@@ -35,7 +37,19 @@ class StatementFigures:
             tree=tree_of(found),
             outlets=outlets_of(await emitted_in(self.statements, basis)),
             reactive={device: (one.amount, one.points.unit) for (device, *_), one in reactive.items()},
+            certificates=await self._certificates(site, period),
         )
+
+    async def _certificates(self, site: str, period: Period) -> dict[str, list[str]]:
+        books = self.statements.books
+        told = Told() if books is None else await books.told(site, period)
+        ways = {"used": told.certificates, "claimed elsewhere": told.elsewhere}
+        return {
+            f"{way} {place}": sorted(ids)
+            for way, found in ways.items()
+            for (place, _), ids in found.items()
+            if place.partition("/")[0] == site
+        }
 
     async def figures(self, site: str, month: Month) -> Figures:
         """Raises FigureError or StoreError."""

@@ -30,6 +30,12 @@ def ledger(connection: sqlite3.Connection) -> Ledger:
     return book(empty(), [_entry(kind, told) for kind, told in found])[0]
 
 
+def count(connection: sqlite3.Connection) -> int:
+    """How many entries are booked."""
+    (number,) = connection.execute("SELECT count(*) FROM certificate_entry").fetchone()
+    return int(number)
+
+
 def enter(connection: Writing, entry: Entry, validity: Sequence[Validity] = ()) -> Ledger:
     """Book an entry whole; raises FigureError (409) with the reason. The same entry again changes nothing."""
     before = ledger(connection)

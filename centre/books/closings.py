@@ -8,6 +8,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from centre.books import certificates
 from centre.books.file import Writing
 
 TABLES: Final = """
@@ -79,6 +80,14 @@ def in_force(connection: sqlite3.Connection, site: str, month: str) -> ClosingRo
     """The closing that holds now."""
     found = _rows(connection, "WHERE site = ? AND month = ? AND reopened_at IS NULL", (site, month))
     return found[0] if found else None
+
+
+def decisions(connection: sqlite3.Connection, site: str) -> tuple[int, int]:
+    """What people decided that figures are made of beside readings, counted: entries approved, certificates booked."""
+    (approved,) = connection.execute(
+        "SELECT count(*) FROM manual_entry WHERE site = ? AND (in_force = 1 OR superseded_by IS NOT NULL)", (site,)
+    ).fetchone()
+    return approved, certificates.count(connection)
 
 
 def content(connection: sqlite3.Connection, closing: int) -> bytes:

@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from centre.accounting.calendar import Month, month_bounds
+from centre.accounting.certificates import Issue, Retire, Transfer
 from centre.accounting.corrections import Cause, MeterMonth, changes, lacking
 from centre.api_closing import closing_routes
+from centre.books import certificates
 from centre.books.audit import first_broken
 from centre.books.audit import rows as audit_rows
 from centre.books.file import Books
@@ -32,6 +35,7 @@ from centre.ledger import Ledger
 from centre.period import Period
 from centre.points import Directory
 from centre.statement_books import StatementBooks
+from centre.statement_told import Told
 from centre.store.base import Grain, SeriesKey, StoreError
 from centre.store.sqlite import SqliteStore
 from centre.web_closing import sign_off
@@ -75,11 +79,18 @@ class Maker:
         self.store, self.directory = store, directory
         self.tree = {"works/electricity": ["incomer import"]}
         self.outlets: dict[str, tuple[Decimal | None, str]] = {"stack/nox/mass": (D("12.5"), "kg")}
+        self.books: StatementBooks | None = None
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def counted(self, site: str, month: Month) -> Counted:
-        return Counted(points=await self.directory.points(ONE), tree=self.tree, outlets=self.outlets)
+        told = Told() if self.books is None else await self.books.told(site, Period(year=month.year, month=month.month))
+        used = {place: list(ids) for (place, _), ids in told.certificates.items()}
+        return Counted(points=await self.directory.points(ONE), tree=self.tree, outlets=self.outlets, certificates=used)
 
     async def figures(self, site: str, month: Month) -> Figures:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
         (bucket,) = await self.store.read_rollup(SERIES, Grain.MONTH, *month_bounds(month, ONE.zone))
         value = bucket.interval.amount
         return Figures(
@@ -202,6 +213,67 @@ def test_a_month_signed_before_ledgers_were_is_corrected_for_what_it_tells_only(
     assert other(last, counted) == ()
     told = correction_of(last, (), counted, Figures(content=None, headline={}, machines={"a/b/c": (D(1), "h")}))
     assert (told["outlets"], told["machines"]) == ((), ())
+
+
+async def retire(office: Office) -> None:
+    """A certificate is used for what the plant bought in March."""
+    made = Issue(entry="i", ids=("GEC-1",), holder="works", plant="wind", generated=date(2026, 2, 1))
+    used = Retire(entry="r", ids=("GEC-1",), holder="works", node="works/plant", month=date(2026, 3, 1))
+    for entry in (made, used):
+        await office.books.change("Li", "bought", lambda to, entry=entry: certificates.enter(to, entry))  # type: ignore[misc]
+
+
+class Untouched:
+    def take(self) -> list[tuple[str, Month | None]]:
+        return []
+
+
+def test_a_certificate_that_is_used_for_a_closed_month_is_a_correction_beside_it() -> None:
+    async def nap(_due_ns: int) -> None:
+        await asyncio.sleep(0.01)
+
+    async def check(office: Office) -> None:
+        office.clock.sleep_until = nap  # type: ignore[method-assign]
+        office.maker.books = StatementBooks(books=office.books)
+        await office.add(range(QUARTERS + 1))
+        await office.closings.close("works", MARCH, author="Li")
+        watching = asyncio.create_task(office.closings.run(Untouched()))
+        await asyncio.sleep(0.05)
+        assert (await office.closings.closed("works", MARCH)).corrections == ()
+        await retire(office)
+        async with asyncio.timeout(20):
+            while not (corrections := (await office.closings.closed("works", MARCH)).corrections):
+                await asyncio.sleep(0.01)
+        watching.cancel()
+        (entry,) = corrections
+        assert entry.certificates == [{"of": "works/plant", "before": [], "after": ["GEC-1"]}]
+        assert await office.closings.review("works") == 0
+
+    in_office(check)
+
+
+def test_what_people_decide_while_a_month_is_signed_is_not_left_out_of_it() -> None:
+    async def check(office: Office) -> None:
+        await office.add(range(QUARTERS + 1))
+        office.maker.meanwhile = lambda: retire(office)
+        with pytest.raises(FigureError) as refused:
+            await office.closings.close("works", MARCH, author="Li")
+        assert (refused.value.code, refused.value.status) == ("not_accounted", 409)
+        assert (await office.closings.close("works", MARCH, author="Li")).version == 1
+
+    in_office(check)
+
+
+def test_of_two_who_sign_at_once_the_second_is_told_so() -> None:
+    async def check(office: Office) -> None:
+        await office.add(range(QUARTERS + 1))
+        office.maker.meanwhile = lambda: office.closings.close("works", MARCH, author="Wang")
+        with pytest.raises(FigureError) as refused:
+            await office.closings.close("works", MARCH, author="Li")
+        assert (refused.value.code, refused.value.status) == ("closed_already", 409)
+        assert (await office.closings.closed("works", MARCH)).closing.author == "Wang"
+
+    in_office(check)
 
 
 def test_an_incomplete_month_needs_a_reason_and_one_that_is_not_over_cannot_be_closed() -> None:
@@ -329,7 +401,24 @@ def test_the_statement_of_the_demo_plant_is_signed_with_its_main_figures_and_the
         async with await filled(tmp_path_factory) as store:
             maker = StatementFigures(statements(store, found))
             month = Month(FIRST.year, FIRST.month)
-            once, again = [await maker.figures(found.plants[0].site, month) for _ in range(2)]
+            site = found.plants[0].site
+            once, again = [await maker.figures(site, month) for _ in range(2)]
+            folder = tmp_path_factory.mktemp("books")
+            async with Books(folder / "books.db", Standing(END), inline=True) as books:
+                first = date(FIRST.year, FIRST.month, 1)
+                for entry in (
+                    Issue(entry="i", ids=("A", "B"), holder=site, plant=f"{site}/pv-roof", generated=first),
+                    Issue(entry="j", ids=("C",), holder="other", plant="other", generated=first),
+                    Transfer(entry="t", ids=("B",), holder=site, to="buyer"),
+                    Retire(entry="r", ids=("A",), holder=site, node=f"{site}/plant", month=first),
+                    Retire(entry="s", ids=("C",), holder="other", node=f"{site}0/plant", month=first),
+                ):
+                    await books.change("Li", "r", lambda to, entry=entry: certificates.enter(to, entry))  # type: ignore[misc]
+                told = replace(statements(store, found), books=StatementBooks(books=books))
+                counted = await StatementFigures(told).counted(site, month)
+            assert counted.certificates == {
+                f"used {site}/plant": ["A"], f"claimed elsewhere {site}/pv-roof": ["A", "B"],
+            }  # fmt: skip
         assert canonical(once.content) == canonical(again.content)
         assert {"energy_calorific", "scope1", "scope2_location", "cost", "electricity"} <= set(once.headline)
         assert once.headline["scope1"][0] is not None

@@ -159,6 +159,7 @@ def test_corrections_stand_beside_what_was_signed() -> None:
         outlets=[],
         machines=[],
         tree=[],
+        certificates=[],
     )
     closed = Closed(closing=row, signed={"headline": {"cost": {"value": None, "unit": "CNY"}}}, corrections=(entry,))
     shown = sign_off(closed, ZONE, WORDS["en"])
