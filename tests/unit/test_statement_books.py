@@ -15,6 +15,7 @@ from centre.accounting.certificates import Issue, Retire
 from centre.accounting.zones import day_bounds
 from centre.books.certificates import enter
 from centre.books.file import Books
+from centre.carriers import Flow
 from centre.closing import Closings
 from centre.closing_figures import StatementFigures
 from centre.manual import Manual, fuels_of
@@ -138,6 +139,22 @@ def test_fuels_stand_in_inventory_and_audit_by_their_names(made: Made) -> None:
     assert "柴油燃烧,3000,kg" in inventory
     assert "柴油,3000,1000,1000,0,,kg" in audit
     assert "plant,原煤,10,30,0,15,t" in statement
+
+
+def test_what_is_uploaded_makes_the_coal_equivalent_beside_it_and_fuels_are_in_it(made: Made) -> None:
+    document = json.loads(WRITERS["json"][1](made.reports["upload"], load_words()["en"]))
+    items = {item["carrier"]: item for item in document["tables"]["items"]}
+    generated = plant(made.told).lines[0].flows[Flow.GENERATION].value
+    assert generated
+    assert set(items) >= {"carrier_electricity", "carrier_heat", "carrier_diesel", "carrier_raw_coal"}
+    for item in items.values():
+        factor = Decimal(item["adopted_factor"]) * Decimal({"kgce/MJ": "3.6"}.get(item["factor_unit"], "1"))
+        amount = Decimal(item["value"]) / (1 if item["unit"] == "t" else 1000)
+        assert round(amount * factor, 9) == Decimal(item["calorific"]), item
+    total = sum(Decimal(item["calorific"]) for item in items.values())
+    assert total == plant(made.told).energy.calorific.value
+    assert items["carrier_electricity"]["reason"] is None
+    assert (items["carrier_diesel"]["item_code"], items["carrier_diesel"]["reason"]) == (None, "no_item_code")
 
 
 def test_every_fuel_that_a_form_may_tell_has_a_word() -> None:
