@@ -17,10 +17,10 @@ from typing import Self
 from agent.spool_file import SpoolFile
 from centre.store.base import SeriesKey
 from centre.store.sqlite import SqliteStore
+from drivers.simulation.demo_files import free_ports
 from metering.parcel import open_parcel
 from support.counting_meters import CountingMeters
 from support.mosquitto import Mosquitto
-from support.ports import free_ports
 
 UNITS = (1, 2, 3)
 COMMIT_S = 1.0

@@ -11,7 +11,7 @@ from typing import Self
 
 import pytest
 
-from support.ports import free_ports
+from drivers.simulation.demo_files import free_ports
 
 
 def mosquitto_program() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.ports import free_ports
+from drivers.simulation.demo_files import free_ports
 
 DEMO = [sys.executable, "-P", "-m", "wattline", "demo"]
 

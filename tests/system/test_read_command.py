@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from drivers.modbus import catalogue
+from drivers.simulation.demo_files import free_ports
 from drivers.simulation.image import ReadRefused
 from drivers.simulation.served import Served
 from drivers.simulation.servers import Servers
 from drivers.simulation.simulator import load_simulator
 from support.modbus_server import modbus_server
-from support.ports import free_ports
 from support.pty_slave import pty_slave, registers
 from wattline.clock import SystemClock
 from wattline.resources import config_dir

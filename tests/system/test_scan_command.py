@@ -15,9 +15,9 @@ from agent.settings import load
 from drivers.commission.scan import Scanned, Scanner
 from drivers.modbus import catalogue
 from drivers.modbus.tcp import TcpLink
+from drivers.simulation.demo_files import free_ports
 from drivers.simulation.simulator import load_simulator
 from support.hostile_server import Asked, frame, good, hostile_server
-from support.ports import free_ports
 from wattline.clock import SystemClock
 from wattline.events import EventLog
 from wattline.resources import config_dir

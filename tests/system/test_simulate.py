@@ -12,10 +12,10 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from drivers.modbus.bus import ModbusTcpBus
+from drivers.simulation.demo_files import free_ports
 from drivers.simulation.served import ListenFailed
 from drivers.simulation.simulator import Simulator, load_simulator
 from metering.sweep import Sweep
-from support.ports import free_ports
 from wattline.clock import SystemClock
 from wattline.resources import config_dir
 
