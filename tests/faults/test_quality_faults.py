@@ -20,8 +20,9 @@ from metering.parcel import ParcelId, open_parcel, seal
 from metering.quantities import Kind
 from metering.sweep import PointInfo, Sweep, Value
 from support.centre_plant import centre_of, inventory
+from support.standing_clock import StandingClock
 from support.store_contract import EVER, PRESS, T0, parcel, status
-from wattline.clock import NS, sleep_until
+from wattline.clock import NS
 from wattline.events import EventLog, capture_events
 
 MINUTE = 60 * NS
@@ -36,23 +37,6 @@ POINTS = (
     PointInfo(name="power_factor_total", unit="1", kind=Kind.GAUGE),
 )
 RATED = Rated(power_w=Decimal(250_000), current_a=Decimal(400), voltage_v=Decimal(230))
-
-
-class Standing:
-    """A clock that shows one instant, for a store whose caches are always old."""
-
-    def __init__(self, now: int) -> None:
-        self.now, self._ticks = now, 0.0
-
-    def now_ns(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        self._ticks += 100.0
-        return self._ticks
-
-    async def sleep_until(self, due_ns: int) -> None:
-        await sleep_until(self, due_ns)
 
 
 def sweep(minute: float, values: dict[str, Value], faults: dict[str, Fault] | None = None) -> Sweep:
@@ -99,7 +83,7 @@ def test_row_25_a_wrong_scale_or_word_order_is_marked_told_and_not_counted_as_me
         found = await store.read(LINE, 0, EVER, limit=99)
         assert [(reading.at - T0) // MINUTE for reading in found if reading.suspect] == [20]
         assert found[20].value == 91_080.0
-        figures, ledger = centre_of(store, Standing(T0 + 46 * MINUTE))
+        figures, ledger = centre_of(store, StandingClock(T0 + 46 * MINUTE))
         await ledger.cycle()
         quarters = [b.interval for b in await store.read_rollup(LINE, Grain.QUARTER, 0, EVER)]
         assert [q.flag for q in quarters[:3]] == [Flag.MEASURED, Flag.SUSPECT, Flag.MEASURED]
@@ -132,7 +116,7 @@ def test_row_27_a_swapped_meter_is_told_once_and_counts_from_its_own_start(tmp_p
         old = [sweep(minute, {COUNTER: 1000.0 + 4 * minute}) for minute in range(21)]
         new = [sweep(minute, {COUNTER: 77_000.0 + 4 * (minute - 31)}) for minute in range(31, 61)]
         await store.write([parcel(1, sweep(0.1, {"serial_number": 4711}), *old, *new)], received_at=T0)
-        _, ledger = centre_of(store, Standing(T0 + 61 * MINUTE))
+        _, ledger = centre_of(store, StandingClock(T0 + 61 * MINUTE))
         await ledger.cycle()
         await store.write([parcel(2, sweep(31.1, {"serial_number": 4712}))], received_at=T0)
         await ledger.cycle()

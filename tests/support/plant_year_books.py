@@ -25,27 +25,10 @@ from support.plant_year_delivery import Arrival, Order, arrivals, gateways, parc
 from support.plant_year_files import SITE
 from support.plant_year_meters import ZONE
 from support.plant_year_registers import Register
-from wattline.clock import sleep_until
+from support.standing_clock import StandingClock
 
 _TOGETHER: Final = 8  # parcels in one write, as ingest does it
 _EVER: Final = 2**63 - 1
-
-
-class StoppedClock:
-    """A wall clock that stands after the year; its monotonic time runs on, so that nothing is taken from a cache."""
-
-    def __init__(self, now: int) -> None:
-        self._now, self._ticks = now, 0.0
-
-    def now_ns(self) -> int:
-        return self._now
-
-    def monotonic(self) -> float:
-        self._ticks += 100.0
-        return self._ticks
-
-    async def sleep_until(self, due_ns: int) -> None:
-        await sleep_until(self, due_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +112,7 @@ class Books:
 @asynccontextmanager
 async def books(year: Year, setup: Setup, path: Path) -> AsyncGenerator[Books]:
     """The books in a file at `path`, on the caller's thread."""
-    clock = StoppedClock(year.at(year.size.minutes + 60))
+    clock = StandingClock(year.at(year.size.minutes + 60))
     async with SqliteStore(path, inline=True) as store:
         directory = Directory(store, clock)
         plants = {plant.site: plant for plant in setup.plants}

@@ -16,25 +16,13 @@ from centre.store.sqlite import SqliteStore
 from metering.faults import Fault
 from metering.sweep import Sweep, Value
 from support.centre_plant import centre_of, inventory
+from support.standing_clock import StandingClock
 from support.store_contract import EVER, PRESS, parcel, status
-from wattline.clock import NS, sleep_until
+from wattline.clock import NS
 
 T0 = 1_772_380_800 * NS
 LINE = SeriesKey("works", "line-1", "energy_active_import_total")
 POLL_S = 20
-
-
-class Clock:
-    """Stands still."""
-
-    def now_ns(self) -> int:
-        return T0 + 86_400 * NS
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep_until(self, due_ns: int) -> None:
-        await sleep_until(self, due_ns)
 
 
 class Watched(SqliteStore):
@@ -65,7 +53,7 @@ class Pair:
     async def begin(self) -> None:
         for store in self.stores:
             await store.write_status(PRESS, status(devices=inventory(POLL_S)), received_at=T0)
-            self.ledgers.append(centre_of(store, Clock())[1])
+            self.ledgers.append(centre_of(store, StandingClock(T0 + 86_400 * NS))[1])
 
     async def add(self, readings: Sequence[tuple[int, Value]], *, doubted: Sequence[int] = ()) -> None:
         """Write, settle, and see that the intervals are the same to the last digit."""

@@ -21,8 +21,9 @@ from metering.quantities import IDENTITY, Kind
 from metering.status import State, Status
 from metering.sweep import DeviceInfo, PointInfo, Sweep
 from support.centre_plant import centre_of, inventory
+from support.standing_clock import StandingClock
 from support.store_contract import PRESS, T0, parcel, status
-from wattline.clock import NS, sleep_until
+from wattline.clock import NS
 
 MINUTE = 60 * NS
 GAUGES = ("power_active_total", "frequency")
@@ -174,20 +175,6 @@ def test_each_time_has_the_expectations_of_its_own_settings() -> None:
     assert [hour.expected for hour in lines([], plans=plans)] == [AN_HOUR, 90, 0]
 
 
-class Standing:
-    def __init__(self, now: int) -> None:
-        self.now = now
-
-    def now_ns(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now / NS
-
-    async def sleep_until(self, due_ns: int) -> None:
-        await sleep_until(self, due_ns)
-
-
 def test_settings_count_from_the_start_of_the_agent_and_an_older_status_changes_nothing() -> None:
     def said(epoch: int, at: int, interval_s: int) -> Status:
         devices = inventory(interval_s)
@@ -210,7 +197,7 @@ def test_the_ledger_of_a_plant_names_the_gateways_and_hours_whose_times_are_in_d
         doubtful = replace(parcel(1, *polls(range(50, 130))), time_quality=TimeQuality.UNSYNCHRONISED)
         parcels = [doubtful, parcel(2, *polls(range(50))), parcel(3, *polls(range(130, 240)))]
         await store.write(parcels, received_at=T0 + 4 * HOUR_NS)
-        figures, _ = centre_of(store, Standing(T0 + 5 * HOUR_NS))
+        figures, _ = centre_of(store, StandingClock(T0 + 5 * HOUR_NS))
         found = await figures.hours("works", T0, T0 + 4 * HOUR_NS)
         assert found.missing == 0
         assert [hour.doubtful.get("unsynchronised") for hour in found.devices[0].hours] == [90, 540, 90, None]
@@ -234,7 +221,7 @@ def test_the_ledger_of_a_plant_says_what_its_gateway_lost_between_two_runs() -> 
         await store.write_status(PRESS, replace(status(devices=(INFO,)), at=T0), received_at=T0)
         await store.write([parcel(1, *polls(range(90)))], received_at=end)
         await store.write([parcel(1, *polls(range(100, 180)), epoch=8)], received_at=end)
-        figures, _ = centre_of(store, Standing(end + HOUR_NS))
+        figures, _ = centre_of(store, StandingClock(end + HOUR_NS))
         before = await figures.hours("works", T0, end)
         assert (before.missing, before.lost, before.late > 0) == (90, 0, True)
         counters = {"parcels_pending": 0, "parcels_sealed": 1}

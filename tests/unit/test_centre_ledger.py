@@ -24,8 +24,8 @@ from centre.store.sqlite import SqliteStore
 from centre.thinning import thinned
 from metering.sweep import Sweep
 from support.centre_plant import PLANT, centre_of, inventory
+from support.standing_clock import StandingClock
 from support.store_contract import EVER, PRESS, parcel, status
-from wattline.clock import sleep_until
 
 D = Decimal
 MINUTE = 60 * 10**9
@@ -35,28 +35,10 @@ START, END = day_bounds(DAY, PLANT.zone)
 LINE = SeriesKey("works", "line-1", "energy_active_import_total")
 
 
-class FixedClock:
-    """A clock that stands where it is put; its monotonic time runs on, so that nothing is taken from a cache."""
-
-    def __init__(self, now: int) -> None:
-        self.now = now
-        self._ticks = 0.0
-
-    def now_ns(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        self._ticks += 100.0
-        return self._ticks
-
-    async def sleep_until(self, due_ns: int) -> None:
-        await sleep_until(self, due_ns)
-
-
 class Books:
     """A store with a ledger on it."""
 
-    def __init__(self, store: SqliteStore, figures: Figures, ledger: Ledger, clock: FixedClock) -> None:
+    def __init__(self, store: SqliteStore, figures: Figures, ledger: Ledger, clock: StandingClock) -> None:
         self.store, self.figures, self.ledger, self.clock = store, figures, ledger, clock
         self._seq = 0
 
@@ -75,7 +57,7 @@ class Books:
 def keep_books(check: Callable[[Books], Awaitable[None]], *, interval_s: int = 60, now: int = END) -> None:
     async def main(folder: Path) -> None:
         async with SqliteStore(folder / "centre.db", inline=True) as store:
-            clock = FixedClock(now)
+            clock = StandingClock(now)
             await store.write_status(PRESS, status(devices=inventory(interval_s)), received_at=now)
             await check(Books(store, *centre_of(store, clock), clock))
 

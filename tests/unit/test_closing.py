@@ -44,8 +44,9 @@ from metering.sweep import Sweep
 from support.books_plant import FIRST, filled, statements
 from support.books_plant import setup as demo_setup
 from support.centre_plant import PLANT, inventory
+from support.standing_clock import StandingClock
 from support.store_contract import PRESS, parcel, status
-from wattline.clock import NS, sleep_until
+from wattline.clock import NS
 from wattline.resources import config_dir
 
 D = Decimal
@@ -55,21 +56,6 @@ ONE = replace(PLANT, tree=replace(PLANT.tree, meters=PLANT.tree.meters[:1], chil
 SERIES = SeriesKey("works", "incomer", "energy_active_import_total")
 START, END = month_bounds(MARCH, ONE.zone)
 QUARTERS = (END - START) // QUARTER
-
-
-class Standing:
-    def __init__(self, now: int) -> None:
-        self.now, self._ticks = now, 0.0
-
-    def now_ns(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        self._ticks += 100.0
-        return self._ticks
-
-    async def sleep_until(self, due_ns: int) -> None:
-        await sleep_until(self, due_ns)
 
 
 class Maker:
@@ -103,7 +89,7 @@ class Maker:
 
 
 class Office:
-    def __init__(self, store: SqliteStore, books: Books, clock: Standing) -> None:
+    def __init__(self, store: SqliteStore, books: Books, clock: StandingClock) -> None:
         directory = Directory(store, clock)
         self.store, self.books, self.clock = store, books, clock
         self.ledger = Ledger(store=store, clock=clock, plants=[ONE], directory=directory)
@@ -125,7 +111,7 @@ class Office:
 
 def in_office(check: Callable[[Office], Awaitable[None]]) -> None:
     async def main(folder: Path) -> None:
-        clock = Standing(END + 3600 * NS)
+        clock = StandingClock(END + 3600 * NS)
         async with (
             SqliteStore(folder / "centre.db", inline=True) as store,
             Books(folder / "books.db", clock, inline=True) as books,
