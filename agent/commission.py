@@ -10,8 +10,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from agent.build import build, real_bus
+from agent.bus_settings import BusSettings
 from agent.plan import BusPlan, GatewayPlan, LinkPlan, SerialPlan, TcpPlan
-from agent.settings import BusSettings, load
+from agent.settings import load
 from drivers.commission.ports import trouble
 from drivers.commission.screen import Screen
 from drivers.commission.show import SOMETHING_ABSENT, Look, show_device, show_registers

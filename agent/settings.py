@@ -1,136 +1,21 @@
 """The agent's settings: one YAML file plus the environment, checked to the last name before anything is opened."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from agent.link_settings import Endpoint, SerialSettings, TlsSettings, split
-from agent.plan import BusPlan, DevicePlan, GatewayPlan, LinkPlan, RtuOverTcpPlan, SpoolPlan, TcpPlan, UdpPlan
-from agent.rated_settings import RatedSettings
-from drivers.modbus import catalogue
-from drivers.modbus.profile import Profile
-from metering.lineprotocol import check_name
+from agent.bus_settings import BusSettings, Name, bus_mistakes, some
+from agent.plan import GatewayPlan, SpoolPlan
 from wattline.broker_settings import BrokerSettings
 from wattline.errors import ConfigError
 from wattline.settings_file import FileSettings, load_settings
-from wattline.strict_yaml import Document, KeyPath, Strict
-from wattline.units import Duration, Size, duration_text, parse_duration
+from wattline.strict_yaml import Strict
+from wattline.units import Duration, Size
 
-_NETWORK_TIMEOUT: Final = Decimal(1)
-_SERIAL_TIMEOUT: Final = Decimal("0.2")
-_SERIAL_UNITS: Final = range(1, 248)  # 0 is for all, and answered by none; the rest are reserved
-_SHORTEST: Final = Decimal("0.1")
-_QUARTER: Final = Decimal(900)
 _DAY: Final = Decimal(86400)
 _MIB: Final = 1024 * 1024
-
-T = TypeVar("T")
-
-Name = Annotated[str, AfterValidator(check_name)]
-
-
-def _interval(seconds: Decimal) -> Decimal:
-    """Only what hits the quarters of an hour: the day's figures are made of readings at their bounds."""
-    if not _SHORTEST <= seconds <= _DAY:
-        raise ValueError(f"an interval is {duration_text(_SHORTEST)} to {duration_text(_DAY)}")
-    if _QUARTER % seconds and (seconds % _QUARTER or _DAY % seconds):
-        raise ValueError(
-            "an interval divides 15min evenly (1s, 2s, 5s, 10s, 12s, 15s, 20s, 30s, 1min, ...), or is 15min,"
-            " 30min, 1h, 2h, ... of a day: so that every quarter of an hour has a reading at its bounds"
-        )
-    return seconds
-
-
-def _seconds(value: object) -> Decimal:
-    return value if isinstance(value, Decimal) else parse_duration(value)
-
-
-Interval = Annotated[Decimal, BeforeValidator(_seconds), AfterValidator(_interval)]
-
-
-class Every(Strict):
-    """How often a device is read: `1s`, or fast gauges and slow counters (states go with the counters)."""
-
-    gauges: Interval
-    counters: Interval
-
-
-def _every(value: object) -> object:
-    if isinstance(value, str):
-        seconds = _interval(parse_duration(value))
-        return Every(gauges=seconds, counters=seconds)
-    if not isinstance(value, dict):
-        raise ValueError("must be an interval with its unit, such as 1s, or {gauges: 1s, counters: 1min}")
-    return value  # pyright: ignore[reportUnknownVariableType]
-
-
-def _some(items: tuple[T, ...]) -> tuple[T, ...]:
-    # not pydantic's min_length: that complains of no items when each of them is wrong
-    if not items:
-        raise ValueError("must have at least one entry")
-    return items
-
-
-class DeviceSettings(Strict):
-    """One meter on a bus."""
-
-    name: Name
-    unit: Annotated[int, Field(ge=0, le=255, strict=True)]
-    """Modbus address of the meter; behind a TCP address of its own often 1 or 255."""
-    profile: str
-    every: Annotated[Every, BeforeValidator(_every)]
-    asset: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Place in the plant, free text with `/` between levels: utilities/boiler."""
-    points: Annotated[tuple[str, ...], AfterValidator(_some)] | None = None
-    """Names of points or of quantities; None: all that the profile reads by itself."""
-    allow_writes: Annotated[bool, Field(strict=True)] = False
-    """True: the settings that the profile names under before_reading are written where they differ."""
-    pipeline: Annotated[int, Field(ge=1, le=16, strict=True)] = 1
-    """How many requests it takes at once, by tcp and tls: for meters far away, as the datasheet allows."""
-    rated: RatedSettings = RatedSettings()
-    """What its connection carries at most, so that impossible values are marked: {power: 250 kW, current: 400 A}."""
-
-
-class BusSettings(Strict):
-    """One medium that carries one request at a time: an endpoint in the network, or a serial port."""
-
-    name: Name
-    tcp: Endpoint | None = None
-    tls: TlsSettings | None = None
-    udp: Endpoint | None = None
-    rtu_over_tcp: Endpoint | None = None
-    """A converter that passes RTU frames on unchanged; one that speaks Modbus TCP is `tcp`."""
-    serial: SerialSettings | None = None
-    timeout: Annotated[Duration, Field(ge=Decimal("0.05"), le=Decimal(30))] | None = None
-    """How long one request waits for its reply (1s), on a serial line for the first byte of it (200ms)."""
-    gap: Annotated[Duration, Field(le=Decimal(5))] = Decimal(0)
-    """Pause between two requests, for gateways that need one."""
-    devices: Annotated[tuple[DeviceSettings, ...], AfterValidator(_some)]
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        ways = (self.tcp, self.tls, self.udp, self.rtu_over_tcp, self.serial)
-        if sum(way is not None for way in ways) != 1:
-            raise ValueError(
-                "needs one of tcp: 10.0.0.20:502, serial: {port: /dev/serial/by-id/..., line: 9600 8N1},"
-                " rtu_over_tcp: 10.0.0.21:4001, tls: {address: 10.0.0.22, ...} and udp: 10.0.0.23:502"
-            )
-        return self
-
-    @property
-    def over(self) -> LinkPlan:
-        if self.serial is not None:
-            return self.serial.plan()
-        if self.tls is not None:
-            return self.tls.plan()
-        for kind, endpoint in ((TcpPlan, self.tcp), (UdpPlan, self.udp), (RtuOverTcpPlan, self.rtu_over_tcp)):
-            if endpoint is not None:
-                host, port = split(endpoint)
-                return kind(host=host, port=port)
-        raise AssertionError("checked above")
 
 
 class SpoolSettings(Strict):
@@ -168,11 +53,7 @@ class AgentSettings(FileSettings):
     """What lets a parcel leave the spool: the centre's word that it is stored, or the broker's acknowledgement."""
     profiles: Path | None = None
     """Folder with the plant's own device profiles, relative to this file; one of them goes before a shipped one."""
-    buses: Annotated[tuple[BusSettings, ...], AfterValidator(_some)]
-
-    def profile(self, device: DeviceSettings) -> Profile:
-        """The device's profile; raises ConfigError."""
-        return catalogue.load(device.profile, self.profiles)
+    buses: Annotated[tuple[BusSettings, ...], AfterValidator(some)]
 
     def plan(self) -> GatewayPlan:
         """The settings as the agent knows them, with every profile loaded; raises ConfigError."""
@@ -190,30 +71,7 @@ class AgentSettings(FileSettings):
                 history_of=self.spool.history_of,
             ),
             release=self.commit,
-            buses=tuple(self._bus_plan(bus) for bus in self.buses),
-        )
-
-    def _bus_plan(self, bus: BusSettings) -> BusPlan:
-        return BusPlan(
-            name=bus.name,
-            over=bus.over,
-            timeout_s=float(bus.timeout or (_SERIAL_TIMEOUT if bus.serial else _NETWORK_TIMEOUT)),
-            gap_s=float(bus.gap),
-            devices=tuple(
-                DevicePlan(
-                    name=device.name,
-                    unit=device.unit,
-                    profile=self.profile(device),
-                    gauges_s=device.every.gauges,
-                    counters_s=device.every.counters,
-                    points=device.points,
-                    asset=device.asset,
-                    rated=device.rated.plan(),
-                    allow_writes=device.allow_writes,
-                    pipeline=device.pipeline,
-                )
-                for device in bus.devices
-            ),
+            buses=tuple(bus.plan(self.profiles) for bus in self.buses),
         )
 
 
@@ -225,82 +83,7 @@ def load(path: Path) -> AgentSettings:
         if not folder.is_dir():
             raise document.error(("profiles",), f"there is no folder {folder}")
         settings = settings.model_copy(update={"profiles": folder})
-    mistakes = dict.fromkeys(_mistakes(settings, document))
+    mistakes = dict.fromkeys(bus_mistakes(settings.buses, settings.profiles, document))
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return settings
-
-
-def _mistakes(settings: AgentSettings, document: Document) -> Iterator[str]:
-    buses: dict[object, KeyPath] = {}
-    devices: dict[object, KeyPath] = {}
-    ports: dict[object, KeyPath] = {}
-    for b, bus in enumerate(settings.buses):
-        yield from _twice(buses, bus.name, ("buses", b, "name"), document, "bus")
-        if bus.serial is not None:
-            yield from _twice(ports, bus.serial.port, ("buses", b, "serial", "port"), document, "port")
-        units: dict[object, KeyPath] = {}
-        for d, device in enumerate(bus.devices):
-            at: KeyPath = ("buses", b, "devices", d)
-            yield from _twice(devices, device.name, (*at, "name"), document, "device")
-            yield from _twice(units, device.unit, (*at, "unit"), document, f"bus {bus.name}: unit")
-            if (bus.serial or bus.rtu_over_tcp) and device.unit not in _SERIAL_UNITS:
-                yield str(document.error((*at, "unit"), "a unit on a serial line is 1 to 247"))
-            if device.pipeline > 1 and ((bus.tcp is None and bus.tls is None) or bus.gap):
-                why = "several requests at once go over tcp and tls only, and without a gap between them"
-                yield str(document.error((*at, "pipeline"), why))
-            yield from _profile_mistakes(settings, device, at, document)
-            yield from _write_mistakes(settings, bus, device, at, document)
-
-
-def _twice(seen: dict[object, KeyPath], key: object, at: KeyPath, document: Document, what: str) -> Iterator[str]:
-    if key in seen:
-        yield str(
-            document.error(at, f"{what} {key} stands here a second time (first in line {document.line(seen[key])})")
-        )
-    else:
-        seen[key] = at
-
-
-def _profile_mistakes(
-    settings: AgentSettings, device: DeviceSettings, at: KeyPath, document: Document
-) -> Iterator[str]:
-    try:
-        catalogue.find(device.profile, settings.profiles)
-    except ConfigError as err:
-        yield str(document.error((*at, "profile"), str(err)))
-        return
-    try:
-        settings.profile(device).select(device.points)
-    except ConfigError as err:
-        # the profile's own file is wrong: the message names that file and line
-        yield str(err)
-    except ValueError as err:
-        yield str(document.error((*at, "points"), str(err)))
-
-
-def _write_mistakes(
-    settings: AgentSettings, bus: BusSettings, device: DeviceSettings, at: KeyPath, document: Document
-) -> Iterator[str]:
-    """What a profile writes before reading needs the operator's word, and a link that writes."""
-    try:
-        profile = settings.profile(device)
-    except ConfigError:
-        return  # told already
-    if not profile.writes:
-        return
-    what = ", ".join(
-        f"{setting.value} to {setting.name} (holding register {profile.points[setting.name].address})"
-        for setting in profile.writes
-    )
-    if not device.allow_writes:
-        yield str(
-            document.error(
-                (*at, "profile"),
-                f"{profile.id} writes {what} before reading, when it reads otherwise: allow_writes: true allows it",
-            )
-        )
-    elif bus.serial is not None or bus.rtu_over_tcp is not None:
-        yield str(
-            document.error((*at, "allow_writes"), f"{profile.id} writes {what}: only over Modbus TCP, TLS or UDP")
-        )

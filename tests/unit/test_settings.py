@@ -322,7 +322,7 @@ def test_a_profile_of_the_plant_goes_before_a_shipped_one(write: Write, tmp_path
     shipped = catalogue.find("schneider-pm5100").read_text()
     (tmp_path / "own" / "my-meter.yaml").write_text(shipped.replace("id: schneider-pm5100", "id: my-meter"))
     settings = load(write("profiles: own\n" + GOOD.replace("schneider-pm5100", "my-meter")))
-    assert settings.profile(settings.buses[0].devices[0]).id == "my-meter"
+    assert settings.buses[0].devices[0].load(settings.profiles).id == "my-meter"
 
 
 def test_what_a_connection_is_rated_for_has_units(write: Write) -> None:
@@ -347,4 +347,4 @@ def test_ten_thousand_points_load_in_two_seconds(write: Write) -> None:
     before = time.process_time()
     settings = load(path)
     assert time.process_time() - before < 2
-    assert sum(len(settings.profile(d).select(d.points)) for bus in settings.buses for d in bus.devices) >= 10_000
+    assert sum(len(d.load(settings.profiles).select(d.points)) for bus in settings.buses for d in bus.devices) >= 10_000
