@@ -243,7 +243,7 @@ def test_what_a_gateway_lost_stays_lost_when_another_one_reads_the_device_afterw
         await store.write([parcel(1, *polls(range(90))), parcel(3, *polls(range(100, 180)))], received_at=end)
         counters = {"parcels_pending": 0, "parcels_sealed": 3}
         await store.write_status(PRESS, replace(status(devices=()), at=end, counters=counters), received_at=end)
-        figures, _ = centre_of(store, Standing(end + 2 * HOUR_NS))
+        figures, _ = centre_of(store, StandingClock(end + 2 * HOUR_NS))
         assert (await figures.hours("works", T0, end)).lost == 90
         taken = Status(state=State.ONLINE, software="", epoch=end // NS, at=end, counters={}, devices=(INFO,))
         await store.write_status(other, taken, received_at=end)

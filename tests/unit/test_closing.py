@@ -390,7 +390,7 @@ def test_the_statement_of_the_demo_plant_is_signed_with_its_main_figures_and_the
             site = found.plants[0].site
             once, again = [await maker.figures(site, month) for _ in range(2)]
             folder = tmp_path_factory.mktemp("books")
-            async with Books(folder / "books.db", Standing(END), inline=True) as books:
+            async with Books(folder / "books.db", StandingClock(END), inline=True) as books:
                 first = date(FIRST.year, FIRST.month, 1)
                 for entry in (
                     Issue(entry="i", ids=("A", "B"), holder=site, plant=f"{site}/pv-roof", generated=first),

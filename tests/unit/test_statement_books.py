@@ -22,7 +22,7 @@ from centre.manual import Manual, fuels_of
 from centre.manual_forms import Entry
 from centre.period import Period
 from centre.report.document import Document, carrier_name
-from centre.report.reports import REPORTS, reports
+from centre.report.reports import REPORTS, YEARLY, reports
 from centre.report.writers import WRITERS, load_words
 from centre.statement import NodeStatement, Statement
 from centre.statement_books import StatementBooks
@@ -88,7 +88,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
                 await books.change("li", "bought", lambda pen, entry=entry: enter(pen, entry))
             told = await service.statement(SITE, MONTH)
             maker = reports(service)
-            documents = {name: await maker.document(name, SITE, MONTH) for name in REPORTS}
+            documents = {
+                name: await maker.document(name, SITE, Period(year=MONTH.year) if name in YEARLY else MONTH)
+                for name in REPORTS
+            }
             traces = {figure: await why(service, SITE, MONTH, figure) for figure in FIGURES}
             closings = Closings(
                 store=store, books=books, clock=AFTER, plants=service.plants,
