@@ -14,6 +14,7 @@ from agent.spool_changes import Change, Found, Read, Stored
 from agent.spool_history import NOTHING, Held, History, held_in, history_in
 from agent.spool_room import JOURNAL, Room, is_full
 from agent.spool_rows import (
+    EPOCHS,
     SELECT,
     Damaged,
     id_of,
@@ -24,6 +25,7 @@ from agent.spool_rows import (
     set_tally,
     sorted_out,
     tally,
+    whole,
 )
 from agent.spool_salvage import THINNED, THINNED_TO, aside_of, copy_legible, finish_swap, new_of, remove, sync_directory
 from agent.spool_shrink import shrink
@@ -134,6 +136,9 @@ class SpoolFile:
             rows = self._opened().execute(_READ, (after, before))
             try:
                 for row in rows:
+                    if not after < row[0] < before:
+                        raise Damaged(f"its rows are out of order: {row[0]} after {after}")
+                    after = row[0]
                     if len(parcels) >= limit or size >= max_bytes:
                         complete = False
                         break
@@ -152,7 +157,7 @@ class SpoolFile:
         """The parcels whose last reading was taken before `end` (UTC ns), damaged ones included, and their readings."""
         with sorted_out():
             rows = self._opened().execute("SELECT id, readings FROM parcel WHERE last_at < ? ORDER BY id", (end,))
-            return {id_of(key): readings for key, readings in rows}
+            return {id_of(key): whole(readings) for key, readings in rows}
 
     def held(self) -> Held:
         """How much the history keeps; each of its rows is looked at, not its content."""
@@ -203,6 +208,7 @@ class SpoolFile:
             elif version != _SCHEMA_VERSION:
                 raise Damaged(f"{path.name} says it is of spool version {version}, not {_SCHEMA_VERSION}")
             db.execute(_TALLY)
+            db.text_factory = bytes  # what is text by a flipped bit: it need not be any
             db.execute("SELECT epoch FROM meta WHERE one = 1").fetchone()
         except sqlite3.OperationalError as err:
             db.close()
@@ -220,14 +226,14 @@ class SpoolFile:
     def _stored(self, db: sqlite3.Connection, *, tight: bool = False) -> Stored:
         row = db.execute("SELECT epoch, dropped, parcels, readings FROM meta WHERE one = 1").fetchone()
         newest = db.execute("SELECT max(id) FROM parcel").fetchone()[0]
-        if row is None:
-            raise Damaged("the meta row is gone")
+        if row is None or not 0 <= whole(row[0]) < EPOCHS:
+            raise Damaged("the meta row is gone or wrong")
         mended, self._mended = self._mended, None
         return Stored(
             epoch=row[0],
-            dropped=row[1],
-            parcels=row[2],
-            readings=row[3],
+            dropped=whole(row[1]),
+            parcels=whole(row[2]),
+            readings=whole(row[3]),
             newest=newest or 0,
             bytes=used_pages(db) * PAGE,
             mended=mended,
@@ -243,7 +249,7 @@ class SpoolFile:
         if self._history is not None:
             self._history.remember(change, space.admit)
         gone = [
-            row[0]
+            whole(row[0])
             for first, last in ranges_of(key_of(parcel_id) for parcel_id in change.delete)
             for row in db.execute("DELETE FROM parcel WHERE id BETWEEN ? AND ? RETURNING readings", (first, last))
         ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.spool_changes import Change, Found
-from agent.spool_rows import crc_of, id_of, key_of, parcel_of
+from agent.spool_rows import crc_of, id_of, key_of, parcel_of, whole
 from metering.parcel import Parcel
 from metering.replay import ReplayRequest
 
@@ -53,7 +53,7 @@ class History:
     @property
     def since(self) -> int:
         """When the oldest parcel ended; 0 when there is none."""
-        return int(self._db.execute("SELECT min(last_at) FROM history").fetchone()[0] or 0)
+        return whole(self._db.execute("SELECT min(last_at) FROM history").fetchone()[0] or 0)
 
     # --- in and out, within a transaction ---------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ class History:
 
     def _move(self, key: int, admit: Callable[[int], bool]) -> None:
         row = self._db.execute("SELECT length(body) FROM parcel WHERE id = ?", (key,)).fetchone()
-        if row is not None and admit(row[0]):
+        if row is not None and admit(whole(row[0])):
             self._db.execute(
                 "INSERT OR REPLACE INTO history SELECT id, first_at, last_at, readings, crc, body, 1 FROM parcel"
                 " WHERE id = ?",
@@ -90,7 +90,7 @@ class History:
         """Delete some of what is older than is kept, by the time of the parcel that came last."""
         newest = self._db.execute("SELECT last_at FROM history ORDER BY id DESC LIMIT 1").fetchone()
         if newest is not None:
-            before = newest[0] - self._age_ns if self.keeps else 1 << 62
+            before = whole(newest[0]) - self._age_ns if self.keeps else 1 << 62
             self._delete("SELECT id FROM history WHERE last_at < ? ORDER BY last_at LIMIT ?", (before, _EXPIRED))
 
     def _delete(self, which: str, arguments: tuple[int, ...]) -> bool:
@@ -114,7 +114,7 @@ class History:
                     if len(keys) == _FOUND:
                         return Found(keys=keys, readings=readings, more=True)
                     keys.append(key)
-                    readings += those
+                    readings += whole(those)
         finally:
             rows.close()
         return Found(keys=keys, readings=readings, more=False)

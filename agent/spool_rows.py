@@ -10,6 +10,8 @@ from typing import Any, Final
 from metering.parcel import Parcel, ParcelId
 
 _SEQ_BITS: Final = 31
+EPOCHS: Final = 1 << 32
+"""Every epoch is below."""
 _CRC: Final = struct.Struct("<qqqq")
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 
@@ -75,6 +77,8 @@ def sorted_out() -> Generator[None]:
     """Turns the SQLite errors that mean wrong content into Damaged; a full or failing disk stays what it is."""
     try:
         yield
+    except UnicodeDecodeError as err:  # a message of SQLite's that quotes a damaged schema
+        raise Damaged(f"its schema is no text: {err.reason}") from err
     except sqlite3.DatabaseError as err:
         code: int | None = getattr(err, "sqlite_errorcode", None)
         if (code is None and not isinstance(err, sqlite3.OperationalError)) or (code or 0) & 0xFF in _DAMAGE:
@@ -82,9 +86,16 @@ def sorted_out() -> Generator[None]:
         raise
 
 
+def whole(value: object) -> int:
+    """A number out of a row, of which a flipped bit can make anything; raises Damaged."""
+    if not isinstance(value, int):
+        raise Damaged(f"a number of a row is {type(value).__name__}")
+    return value
+
+
 def tally(db: sqlite3.Connection, name: str) -> int:
     row = db.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
-    return 0 if row is None else int(row[0])
+    return 0 if row is None else whole(row[0])
 
 
 def set_tally(db: sqlite3.Connection, name: str, value: int) -> None:

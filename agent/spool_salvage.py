@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from agent.spool_pages import rows
-from agent.spool_rows import SELECT, insert_row, parcel_of
+from agent.spool_rows import EPOCHS, SELECT, insert_row, parcel_of
 from metering.parcel import Parcel
 
 LOGS: Final = ("-journal", "-wal")  # beside the file; a write-ahead log is of an older Wattline
@@ -45,6 +45,7 @@ def new_of(path: Path) -> Path:
 def copy_legible(path: Path, new: sqlite3.Connection) -> Salvaged:
     """Copy all that verifies from the damaged file at `path` into the empty spool `new`, counts included."""
     old = sqlite3.connect(path, isolation_level=None)
+    old.text_factory = bytes
     try:
         meta = _one(old, "SELECT epoch, dropped, readings FROM meta WHERE one = 1", ())
         meta = meta if _is_meta(meta) else _meta_of_pages(path)
@@ -105,7 +106,7 @@ def _one(db: sqlite3.Connection, sql: str, arguments: tuple[int | str, ...]) -> 
     """One row, or None when there is none or it cannot be read."""
     try:
         row: tuple[Any, ...] | None = db.execute(sql, arguments).fetchone()
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # a message of SQLite's may quote a damaged schema
         return None
     return row
 
@@ -115,6 +116,8 @@ def _legible(db: sqlite3.Connection) -> Iterator[Parcel]:
     ends = [0, 1 << 63 - 1]
     for end, sql in ((0, "WHERE id > ? AND id < ? ORDER BY id"), (1, "WHERE id > ? AND id < ? ORDER BY id DESC")):
         while (row := _one(db, SELECT + sql + " LIMIT 1", (ends[0], ends[1]))) is not None:
+            if not ends[0] < row[0] < ends[1]:
+                break  # rows out of order: a seek lands anywhere
             ends[end] = row[0]
             parcel = parcel_of(row)
             if parcel is not None:
@@ -146,4 +149,5 @@ def _meta_of_pages(path: Path) -> tuple[int, int, int] | None:
 
 
 def _is_meta(meta: tuple[object, ...] | None) -> TypeGuard[tuple[int, int, int]]:
-    return meta is not None and all(isinstance(field, int) and field >= 0 for field in meta)
+    whole = [field for field in meta or () if isinstance(field, int) and field >= 0]
+    return meta is not None and len(whole) == len(meta) and whole[0] < EPOCHS

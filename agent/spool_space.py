@@ -13,7 +13,7 @@ from typing import Final
 
 from agent.spool_history import History
 from agent.spool_room import Room
-from agent.spool_rows import SELECT, key_of, parcel_of, replace_row
+from agent.spool_rows import SELECT, key_of, parcel_of, replace_row, whole
 from agent.spool_salvage import aside_of, remove
 from agent.spool_thin import thinned
 from metering.parcel import Parcel, ParcelError
@@ -93,7 +93,7 @@ class Space:
         fruitless = 0
         while self._lacking(insert) > 0 and fruitless < _FRUITLESS:
             row = self._db.execute(SELECT + "WHERE id > ? ORDER BY id LIMIT 1", (made.thinned_to,)).fetchone()
-            if row is None or row[2] > before:
+            if row is None or whole(row[2]) > before:
                 return
             small = _thinned(row)
             if small is None:
@@ -112,8 +112,8 @@ class Space:
                 return
             for key, readings, size in oldest:
                 self._db.execute("DELETE FROM parcel WHERE id = ?", (key,))
-                made.from_file.append(readings)
-                pages -= _pages_of(size)
+                made.from_file.append(whole(readings))
+                pages -= _pages_of(whole(size))
                 if pages <= 0:
                     break
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from agent.spool_disk import Change, DiskFailed, SpoolTaken, SqliteDisk, Stored
 from agent.spool_file import SpoolFile
 from agent.spool_pages import rows
-from agent.spool_rows import parcel_of
+from agent.spool_rows import key_of, parcel_of
 from metering.parcel import Parcel, ParcelId
 from support.other_journal import OLDER, other_journal
 
@@ -183,6 +183,59 @@ def test_noise_over_any_page_never_stops_the_start_and_never_gives_garbage(tmp_p
         assert stored.dropped in (0, 10 * (len(kept) - len(left)))
         if stored.mended:
             assert (home / "spool.sqlite3.corrupt").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "at", "bit"),
+    [
+        ("parcel", 1, 128),  # the row's number: rows are out of order
+        ("parcel", 7, 8),  # no count of readings
+        ("parcel", 14, 1),  # a body that is text
+        ("meta", 3, 128),  # no counts
+        ("meta", 4, 1),  # an epoch of six bytes
+        ("meta", 4, 16),  # an epoch that is text
+    ],
+)
+def test_a_flipped_bit_in_the_head_of_a_row_costs_its_neighbours_at_most_and_no_start(
+    tmp_path: Path, table: str, at: int, bit: int
+) -> None:
+    path = tmp_path / "spool.sqlite3"
+    kept = made(path, 12)
+    file = SpoolFile(path, budget=BUDGET)
+    file.commit(Change(epoch=1_700_000_000, dropped=5))
+    file.close()
+    db = sqlite3.connect(path)
+    leaf = db.execute("SELECT min(pageno) FROM dbstat WHERE name = ? AND pagetype = 'leaf'", (table,)).fetchone()[0]
+    db.close()
+    data = bytearray(path.read_bytes())
+    start = 4096 * (leaf - 1)
+    middle = start + 8 + 2 * (int.from_bytes(data[start + 3 : start + 5], "big") // 2)
+    data[start + int.from_bytes(data[middle : middle + 2], "big") + at] ^= bit
+    path.write_bytes(data)
+
+    async def drain() -> tuple[Stored, list[Parcel]]:
+        """Read and release it the way the agent does."""
+        disk, read = SqliteDisk(tmp_path, budget=BUDGET), list[Parcel]()
+        stored = await disk.open()
+        while (some := await disk.read(key_of(read[-1].id) if read else 0, LAST, 2, BUDGET)).parcels:
+            read += some.parcels
+            gone = [parcel_id for parcel_id, _ in some.damaged] + [each.id for each in some.parcels]
+            stored = await disk.commit(Change(epoch=8, delete=gone))
+        await disk.close()
+        return stored, read
+
+    stored, left = asyncio.run(drain())
+    assert (len(left), set(left)) == (len(set(left)), set(left) & set(kept))
+    assert len(left) >= len(kept) - 2
+    assert 0 <= stored.epoch < 1 << 32
+    assert stored.dropped >= 0
+
+
+def test_a_schema_that_is_no_text_any_more_costs_no_parcel(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite3"
+    kept = made(path, 12)
+    path.write_bytes(path.read_bytes().replace(b"TABLE meta", b"TABL\xff meta"))
+    assert mended(path)[1] == kept
 
 
 def test_a_file_whose_first_pages_are_gone_keeps_its_parcels_and_its_counts(tmp_path: Path) -> None:
