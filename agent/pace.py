@@ -21,6 +21,10 @@ class Pace:
         self._left -= size + OVERHEAD
         self._at = now
 
+    def takes_s(self, size: int) -> float:
+        """How long such a message takes of what may be sent."""
+        return (size + OVERHEAD) / self._bytes_s
+
     def ready_at(self) -> float:
         """From when on the next message may be sent."""
         return self._at - min(self._left, 0.0) / self._bytes_s

@@ -21,6 +21,8 @@ from wattline.clock import Clock
 from wattline.events import EventLog
 
 _STATUS_S: Final = 60.0
+_NEWS_S: Final = 5.0  # from a status to the next that tells news
+_STATUS_PART: Final = 2.0  # a status takes no more than the second part of what may be sent: the rest is for readings
 _SILENT_S: Final = 120.0  # for a status to be acknowledged
 _RETAINED_S: Final = 2.0  # for the retained committed message to arrive before the backlog is sent again
 _GOODBYE_S: Final = 3.0
@@ -60,7 +62,7 @@ class Session:
         spool.on_sealed = self._changed.set
         self._retained = asyncio.Event()
         self._flights: set[asyncio.Task[None]] = set()
-        self._refusal = ""
+        self._refusals: set[str] = set()  # told
         self._split = False
 
     async def run(self, stopping: asyncio.Event, grace_s: Callable[[], float]) -> None:
@@ -90,7 +92,7 @@ class Session:
                 while self._outbox.awaiting:
                     await asyncio.sleep(_LOOK_S)
 
-    async def _in_time(self, work: Awaitable[None]) -> None:
+    async def _in_time(self, work: Awaitable[object]) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await work
@@ -101,19 +103,21 @@ class Session:
         while True:
             try:
                 async with asyncio.timeout(_SILENT_S):
-                    await self.publish_status(State.ONLINE)
+                    size = await self.publish_status(State.ONLINE)
             except TimeoutError as err:
                 raise BrokerLost("the broker acknowledges nothing") from err
+            least_s = 0.0 if self._pace is None else _STATUS_PART * self._pace.takes_s(size)
             if self._replay is None:
-                await asyncio.sleep(_STATUS_S)
+                await asyncio.sleep(max(_STATUS_S, least_s))
                 continue
+            await asyncio.sleep(max(_NEWS_S, least_s))
             with suppress(TimeoutError):
-                async with asyncio.timeout(_STATUS_S):
+                async with asyncio.timeout(max(0.0, _STATUS_S - max(_NEWS_S, least_s))):
                     await self._replay.news.wait()
             self._replay.news.clear()
 
-    async def publish_status(self, state: State) -> None:
-        """Publish the status as it is now."""
+    async def publish_status(self, state: State) -> int:
+        """Publish the status as it is now; returns its size."""
         payload = encode_status(self._status(state))
         if self._pace is not None:
             self._pace.spend(len(payload), self._clock.monotonic())
@@ -121,6 +125,7 @@ class Session:
             await self._connection.publish(self._topics.status, payload, retain=True)
         except PublishRefused as err:
             self._note_refusal(err)
+        return len(payload)
 
     async def _listen(self) -> None:
         if self._release == "store":
@@ -197,7 +202,7 @@ class Session:
             self._note_refusal(err)
         else:
             if self._outbox.acked(parcel.id, self._clock.monotonic()):
-                self._refusal = ""
+                self._refusals.clear()
                 self._events.info("publish.resumed")
             if self._release == "puback":
                 self._outbox.released([parcel.id])
@@ -219,7 +224,7 @@ class Session:
             tell(event, epoch=parcel.id.epoch, seq=parcel.id.seq, reason=err.reason)
 
     def _note_refusal(self, err: PublishRefused) -> None:
-        """One event a cause, until a parcel passes again."""
-        if str(err) != self._refusal:
-            self._refusal = str(err)
+        """One event a topic and cause, until a parcel passes again."""
+        if str(err) not in self._refusals:
+            self._refusals.add(str(err))
             self._events.error("publish.refused", topic=err.topic, reason=err.reason)

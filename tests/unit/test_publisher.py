@@ -66,12 +66,14 @@ class Rig:
             await asyncio.sleep(1.0)
 
 
-def play(folder: Path, plot: Callable[[Rig], Awaitable[None]], **how: Any) -> list[dict[str, Any]]:
+def play(
+    folder: Path, plot: Callable[[Rig], Awaitable[None]], *, software: str = "t", **how: Any
+) -> list[dict[str, Any]]:
     async def main(clock: VirtualClock) -> None:
         broker = SimBroker()
 
         def status(state: State) -> Status:
-            return Status(state=state, software="t", epoch=spool.epoch, at=clock.now_ns(), counters={}, devices=())
+            return Status(state=state, software=software, epoch=spool.epoch, at=clock.now_ns(), counters={}, devices=())
 
         disk = SqliteDisk(folder, budget=64 * 1024 * 1024)
         async with Spool(site="s", gateway="g", disk=disk, clock=clock, events=EventLog()) as spool:
@@ -163,6 +165,16 @@ def test_after_an_outage_live_parcels_go_first_and_the_backlog_follows_in_order(
 
     events = play(tmp_path, plot)
     assert names(events) == ["broker.unreachable", "broker.connected"]
+
+
+def test_a_user_who_may_write_nothing_is_told_once_a_topic(tmp_path: Path) -> None:
+    async def plot(rig: Rig) -> None:
+        rig.broker.refuse = not_authorised
+        await rig.feed(900)
+
+    events = play(tmp_path, plot)
+    refused = [event["topic"] for event in events if event["event"] == "publish.refused"]
+    assert sorted(refused) == [TOPICS.readings, TOPICS.status]
 
 
 def test_a_denied_topic_is_told_once_kept_and_sent_after_the_fix(tmp_path: Path) -> None:
@@ -368,3 +380,15 @@ def test_a_metered_link_carries_no_more_than_its_rate_and_live_parcels_do_not_wa
         assert 0.8 * rate * took < size < rate * (took + 10)
 
     play(tmp_path, plot, bytes_s=rate)
+
+
+def test_a_status_that_is_long_for_a_metered_link_leaves_half_of_it_to_the_readings(tmp_path: Path) -> None:
+    rate, size = 1000.0, 70_000
+
+    async def plot(rig: Rig) -> None:
+        await rig.feed(1200)
+        statuses = rig.states()
+        assert 1200 * rate / size / 3 < len(statuses) < 1200 * rate / size / 1.5
+        assert rig.spool.stats().parcels_pending < 40, "of 240"
+
+    play(tmp_path, plot, software="t" * size, bytes_s=rate)

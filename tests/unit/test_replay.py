@@ -216,10 +216,13 @@ def test_one_at_a_time_and_forged_ones_cost_one_resend(tmp_path: Path) -> None:
         genuine = ReplayRequest(number=7)
         rig.broker.route(TOPICS.replay, encode_replay(genuine), retain=True)
         await asyncio.sleep(1)
+        before = sum(topic == TOPICS.status for topic, _ in rig.broker.published)
         for number in range(1000, 1200):
             rig.broker.route(TOPICS.replay, encode_replay(ReplayRequest(number=number)), retain=False)
             rig.broker.route(TOPICS.replay, b'{"delete": true}', retain=False)
             await asyncio.sleep(0.1)
+        statuses = sum(topic == TOPICS.status for topic, _ in rig.broker.published) - before
+        assert statuses <= 5, "of 20 s and 200 refusals"
         with pytest.raises(NotReplayed, match=r"^refused: another replay is under way or has just begun"):
             await rig.ask(ReplayRequest(number=9))
         rig.broker.drop("press-shop")  # the retained one comes at each subscription
