@@ -2,31 +2,44 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
+from centre.accounting.exact import rounded
 from centre.accounting.registers import Sample
-from centre.store.base import Columns, Reading
+from centre.store.base import TOO_MUCH, Columns, Reading
 from metering.float32 import shortest_float32
 from metering.sweep import Value
 
 _SINGLE: Final = Decimal(2) ** -23
+_PLACES: Final = 20
+_NOTHING: Final = 10.0**-_PLACES
 
 
 def exact(value: Value) -> Decimal:
-    """The exact value of a number: a double stands for its shortest text, which is what came over the wire."""
-    return value if isinstance(value, Decimal) else Decimal(repr(value))
+    """The exact value of a number: a double stands for its shortest text, which is what came over the wire.
+
+    What is finer than any meter counts is nothing: such values show that a register is read in a wrong form.
+    """
+    if isinstance(value, Decimal):
+        return value if int(value.as_tuple().exponent) >= -_PLACES else rounded(Fraction(value), _PLACES)
+    return Decimal(repr(value)) if isinstance(value, str) or not -_NOTHING < value < _NOTHING else Decimal(0)
 
 
 def samples_of(readings: Sequence[Reading]) -> list[Sample]:
-    """Exact register values; a text is none."""
-    return [Sample(at, exact(value)) for at, value, _ in readings if not isinstance(value, str)]
+    """Exact register values; a text is none, nor is what an older store took beyond TOO_MUCH."""
+    return [Sample(at, exact(value)) for at, value, _ in readings if _counts(value)]
 
 
 def samples_in(columns: Columns) -> list[Sample]:
     """As samples_of, the ones the gateway did not believe too."""
     pairs = zip(columns.times, columns.values, strict=True)
-    return [Sample(at, exact(value)) for at, value in pairs if not isinstance(value, str)]
+    return [Sample(at, exact(value)) for at, value in pairs if _counts(value)]
+
+
+def _counts(value: Value) -> bool:
+    return not isinstance(value, str) and -TOO_MUCH < value < TOO_MUCH
 
 
 def float32_step(samples: Sequence[Sample]) -> Decimal:

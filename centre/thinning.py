@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, cast
 from centre.accounting.intervals import QUARTER_NS
 from centre.accounting.registers import HOUR_NS, Register, RegisterRule, Sample, deltas, resolution
 from centre.register_samples import exact
-from centre.store.base import Climb
+from centre.store.base import TOO_MUCH, Climb
 from metering.sweep import Value
 
 _TOLERANCE: Final = 1.05
@@ -92,7 +92,7 @@ def _limit(rule: RegisterRule, at: int) -> float | None:
 def _rises_slowly(times: Sequence[int], values: Sequence[float], limit: float | None) -> bool:
     """Whether no step goes down and none is larger than rule F1 accepts; False when that is not certain."""
     steps: list[float] = [*map(sub, values[1:], values)]
-    if min(steps) < 0 or values[0] < 0:
+    if min(steps) < 0 or values[0] < 0 or values[-1] >= TOO_MUCH:
         return False
     if limit is None:
         return True

@@ -7,6 +7,7 @@ from typing import Final
 from centre.accounting.hours import HOUR_NS, LATE_NS
 from centre.ranges import held, join
 from centre.store.base import (
+    TOO_MUCH,
     GatewayKey,
     ReadingsRefused,
     RefusedReading,
@@ -22,6 +23,7 @@ from metering.sweep import Sweep, Value
 from metering.topics import Ranges
 
 _LARGEST: Final = 2**63
+_BEYOND: Final = "10^12 or more, which no meter shows: its register is read in a wrong form"
 _Row = tuple[int, int, object]
 _Told = tuple[Sweep, TimeQuality]
 Tally = tuple[int, tuple[str, ...]]
@@ -155,11 +157,12 @@ def encode_value(value: Value) -> object:
 def _refused(parcel: Received) -> Iterator[RefusedReading]:
     for sweep in parcel.sweeps:
         for point, value in sweep.values.items():
-            if isinstance(value, str):
+            if isinstance(value, str) or value >= TOO_MUCH or value <= -TOO_MUCH:
                 quantity = quantity_of(point)
                 if quantity is not None and quantity.kind is not Kind.STATE:
                     series = SeriesKey(parcel.site, sweep.device, point)
-                    yield RefusedReading(series, sweep.taken_at, f"a text, where {point} is a number")
+                    what = f"a text, where {point} is a number" if isinstance(value, str) else _BEYOND
+                    yield RefusedReading(series, sweep.taken_at, what)
 
 
 def _alone(parcel: Received, received_at: int) -> Stretch:

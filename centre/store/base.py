@@ -19,6 +19,9 @@ from metering.topics import Committed
 EARLIEST_NS: Final = 1_577_836_800_000_000_000
 """2020-01-01: before Wattline, so no meter was read then."""
 
+TOO_MUCH: Final = 10**12
+"""No meter shows as much of a quantity, up or down; and arithmetic of 28 digits bears it times any transformer."""
+
 
 class StoreError(Exception):
     """The store cannot do it now (disk full, locked, gone): nothing was written; try again."""
@@ -206,7 +209,7 @@ class Store(Protocol):
         """Keep readings, faults and parcel numbers in one step; durable on return, idempotent by (series, time).
 
         A value that is already there stays: the first one told wins. Raises ReadingsRefused for those that can never
-        be stored: a text where the quantity is a number.
+        be stored: a text where the quantity is a number, a number of 10^12 or more.
         """
         ...
 
