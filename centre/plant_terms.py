@@ -14,12 +14,14 @@ from centre.accounting.basic_charge import Contract, Method
 from centre.accounting.factor_policies import NamedPolicy
 from centre.accounting.file_types import Day, Positive, one_or_more
 from centre.accounting.management_file import AlarmSettings, alarm_rule
+from centre.accounting.rate_tables_file import load_surcharges
 from centre.accounting.tariff import Tariff
 from centre.accounting.tariff_file import load_tariff
 from centre.base_years import BaseYearSettings, Goal, goal_of
 from centre.budgets import BudgetSettings, PlantBudget, budget_of
 from centre.energy_baselines import BaselineSettings, EnergyBaseline, baseline_of
 from centre.outlets import Outlet, OutletSettings, outlets_of
+from centre.surcharges import PlantSurcharge, SurchargeSettings, surcharges_of
 from wattline.resources import config_dir
 from wattline.strict_yaml import Document, KeyPath, Strict
 
@@ -77,6 +79,7 @@ class TermsSettings(Strict):
     base_years: tuple[BaseYearSettings, ...] = ()
     baselines: tuple[BaselineSettings, ...] = ()
     outlets: tuple[OutletSettings, ...] = ()
+    surcharges: tuple[SurchargeSettings, ...] = ()
     alarms: Mapping[Indicator, AlarmSettings] = Field(default_factory=dict[Indicator, AlarmSettings])
 
     @property
@@ -109,6 +112,7 @@ class PlantTerms:
     goals: tuple[Goal, ...] = ()
     baselines: tuple[EnergyBaseline, ...] = ()
     outlets: tuple[Outlet, ...] = ()
+    surcharges: tuple[PlantSurcharge, ...] = ()
     alarms: Mapping[str, AlarmRule] = field(default_factory=dict[str, AlarmRule])
 
     def contract(self, day: date) -> Contract | None:
@@ -170,6 +174,7 @@ def plant_terms(
         baselines=tuple(baseline_of(one) for one in found.baselines),
         goals=tuple(goal_of(base, site) for base in found.base_years),
         outlets=outlets_of(found.outlets, document, (*at, "outlets")),
+        surcharges=_surcharges(found.surcharges, (*at, "surcharges"), document),
         accuracy_confirmed=found.accuracy_confirmed,
         alarms={key: alarm_rule(key, rule, document, (*at, "alarms", key)) for key, rule in found.alarms.items()},
     )
@@ -193,6 +198,16 @@ def _check_contracts(found: Sequence[ContractSettings], at: KeyPath, document: D
 def contract_of(given: ContractSettings) -> Contract:
     """The agreed terms as the rules take them."""
     return Contract(method=given.method, capacity_kva=given.capacity_kva, contract_kw=given.contract_kw)
+
+
+def _surcharges(
+    given: Sequence[SurchargeSettings], at: KeyPath, document: Document
+) -> tuple[PlantSurcharge, ...]:  # fmt: skip
+    if not given:
+        return ()
+    return surcharges_of(
+        given, {row.id: row for row in load_surcharges(config_dir() / "surcharges.yaml")}, at, document
+    )
 
 
 def _tariff(name: str, document: Document, at: KeyPath, folder: Path) -> Tariff:

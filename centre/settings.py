@@ -32,6 +32,7 @@ from centre.outlets import outlet_mistakes
 from centre.plant import Meter, Node, Plant
 from centre.plant_terms import PlantTerms, TermsSettings, plant_terms
 from centre.records import Rules
+from centre.surcharges import surcharge_mistakes
 from centre.upper_settings import Levels, LevelsSettings, UpperSettings, levels_of
 from metering.lineprotocol import check_name
 from wattline.broker_settings import BrokerSettings
@@ -220,6 +221,7 @@ def load_setup(path: Path) -> Setup:
             mistakes += baseline_mistakes(plant.baselines, nodes, ("plants", place, "baselines"), document)
             mistakes += budget_mistakes(plant.budgets, nodes, ("plants", place), document)
             mistakes += outlet_mistakes(plant.outlets, nodes, ("plants", place, "outlets"), document)
+            mistakes += surcharge_mistakes(plant.surcharges, nodes, ("plants", place), document)
     levels, wrong = _levels(settings, listed, policies, known, document)
     mistakes += wrong
     if mistakes:

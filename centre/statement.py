@@ -105,7 +105,9 @@ def statement(
         )
         for node, depth in _walk(plant.tree, 0)
     ]  # fmt: skip
-    month_bills, cost, reason = bills(plant, period, records, rules, reactive, membership=membership)
+    month_bills, cost, reason = bills(
+        plant, period, records, rules, reactive, membership=membership, told=told
+    )  # fmt: skip
     return Statement(
         site=plant.site,
         name=plant.name,

@@ -21,6 +21,8 @@ from centre.period import Period
 from centre.plant import Meter, Plant
 from centre.plant_terms import PlantTerms
 from centre.records import MeterRecord, Records, Rules
+from centre.statement_surcharges import surcharged
+from centre.statement_told import Told
 
 NO_TARIFF: Final = "no_tariff"
 NO_METER: Final = "no_meter"
@@ -85,8 +87,9 @@ def bills(
     reactive: Sequence[Reactive],
     *,
     membership: Membership = UNDATED,
+    told: Told | None = None,
 ) -> tuple[tuple[Bill, ...], Total, str | None]:
-    """A bill for each month that has energy, their sum, and why there is none."""
+    """A bill for each month that has energy, their sum, and why there is none; `told`: what was made."""
     tariff = rules.terms.tariff
     if tariff is None or not billed_spans(plant, period, membership):
         reason = NO_TARIFF if tariff is None else NO_METER
@@ -98,6 +101,9 @@ def bills(
         usage = usage_of(plant, month, records, stretches(plant, month, membership, rules.terms), by_month)
         if usage is None:
             continue
+        usage = replace(
+            usage, surcharges=surcharged(plant, month, records, rules.terms, told or Told(), membership=membership)
+        )
         found = bill(usage, tariff, rules.power_factors)
         made.append(found)
         named = Input(id=f"bill:{plant.site}/{month.label}", value=found.total, unit=tariff.currency)

@@ -28,6 +28,7 @@ from centre.statement import NOTHING, Statement, statement
 from centre.statement_balance import is_whole
 from centre.statement_books import StatementBooks
 from centre.statement_cost import billed_spans, reactive_energy, stretches, usage_of
+from centre.statement_surcharges import surcharged
 from centre.store.base import Bucket, Grain, SeriesKey, Store
 from wattline import __version__
 from wattline.clock import NS, Clock
@@ -138,7 +139,13 @@ class Statements:
         reactive = reactive_energy(basis.plant, month, basis.records, basis.reactive, basis.membership)
         parts = stretches(basis.plant, month, basis.membership, self.rules[site].terms)
         by_month = {month.label: reactive.energy.value}
-        return await asyncio.to_thread(usage_of, basis.plant, month, basis.records, parts, by_month)
+        usage = await asyncio.to_thread(usage_of, basis.plant, month, basis.records, parts, by_month)
+        if usage is None or not self.rules[site].terms.surcharges:
+            return usage
+        told = NOTHING if self.books is None else await self.books.told(site, month)
+        terms = self.rules[site].terms
+        found = surcharged(basis.plant, month, basis.records, terms, told, membership=basis.membership)
+        return replace(usage, surcharges=found)
 
     async def records(self, plant: Plant, period: Period) -> Records:
         """What is accounted of every meter; quarters of an hour of all in a month, of the billed ones in a year."""

@@ -19,6 +19,7 @@ from centre.statement_cost import Stretch, bought_quarters, stretches
 from centre.trace import Part, Rounding, Rule, Step
 from centre.trace_build import Builder
 from centre.trace_power_factor import power_factor
+from centre.trace_surcharge import surcharge
 
 _WIDE: Final = Context(prec=60)
 
@@ -60,6 +61,7 @@ class _Bands:
 
     def __init__(self, build: Builder, rules: Rules, month: Period) -> None:
         self.build = build
+        self.surcharges = rules.terms.surcharges
         self.month = month
         tariff = rules.terms.tariff
         assert tariff is not None
@@ -163,6 +165,8 @@ def _line(build: Builder, bill: str, line: Line, found: Bill, bands: _Bands) -> 
     reason = line.reason if line.amount is None else None
     if line.kind is LineKind.ADJUSTMENT:
         return _adjustment(name, line, found, bill, bands)
+    if line.kind is LineKind.SURCHARGE:
+        return surcharge(build, name, line, bands.month, bands.surcharges, currency=found.currency)
     parts = [_priced(name, part, line, found, bands) for part in line.parts]
     return build.add(
         Step(

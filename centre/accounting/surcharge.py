@@ -44,7 +44,7 @@ class Surcharge:
     name: Mapping[str, str]
     source: str
     confirmed: bool
-    energy_kwh: Decimal
+    energy_kwh: Decimal | None
     price: Decimal | None
     amount: Decimal | None
     steps: int | None
@@ -65,6 +65,14 @@ def step(row: SurchargeRow, *, energy_kwh: Decimal, output_t: Decimal) -> Surcha
     above = Fraction(energy_kwh) / Fraction(output_t) - Fraction(row.step.threshold)
     steps = max(0, ceil(above / Fraction(row.step.width)))
     return _surcharge(row, energy_kwh, row.step.price * steps, steps, "")
+
+
+def unknown(row: SurchargeRow, energy_kwh: Decimal | None, reason: str) -> Surcharge:
+    """A surcharge without an amount."""
+    return Surcharge(
+        row=row.id, name=row.name, source=row.source, confirmed=row.confirmed, energy_kwh=energy_kwh, price=None,
+        amount=None, steps=None, reason=reason,
+    )  # fmt: skip
 
 
 def _surcharge(
