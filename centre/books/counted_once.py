@@ -18,13 +18,14 @@ def refuse_counted_twice(connection: sqlite3.Connection, entries: Sequence[Entry
 
     A row that tells nothing but 0 counts nothing: a total of 0 in place of a total makes way for batches, and the other
     way round. `replaced` are forms that leave force. Only what becomes new is looked at: nothing here costs more for
-    another batch than one look by its key, nor for a total than one look over its month.
+    another batch than one look by its key, nor for all totals of a month than one look over it.
     """
     mine = {entry.key: entry for entry in entries if entry.form == _FORM}
+    batches = _batches(connection, mine, replaced)
     for entry in mine.values():
         if not _counts(entry.values):
             continue
-        found = _total(connection, entry, mine, replaced) if entry.key[4] else _batch(connection, entry, mine, replaced)
+        found = _total(connection, entry, mine, replaced) if entry.key[4] else batches.get(entry.key[:4])
         if found is None:
             continue
         site, node, month, product, _ = entry.key
@@ -52,20 +53,26 @@ def _total(
     return "" if row is not None and row[1] not in replaced and _counts(json.loads(row[0])) else None
 
 
-def _batch(
-    connection: sqlite3.Connection, entry: Entry, mine: Mapping[tuple[str, ...], Entry], replaced: Sequence[int]
-) -> str | None:
-    """The first batch that would stand beside a total of the month."""
-    standing = connection.execute(
-        "SELECT key, told, form_id FROM manual_entry WHERE site = ? AND form = ? AND period = ? AND in_force = 1"
-        " AND json_extract(key, '$[1]') = ? AND json_extract(key, '$[3]') = ? AND json_extract(key, '$[4]') <> ''"
-        " ORDER BY key",
-        (entry.site, _FORM, entry.period, entry.key[1], entry.key[3]),
-    )
-    stays = ((tuple(json.loads(key)), told) for key, told, number in standing if number not in replaced)
-    found = [key[4] for key, told in stays if key not in mine and _counts(json.loads(told))]
-    found += [key[4] for key, other in mine.items() if key[:4] == entry.key[:4] and key[4] and _counts(other.values)]
-    return found[0] if found else None
+def _batches(
+    connection: sqlite3.Connection, mine: Mapping[tuple[str, ...], Entry], replaced: Sequence[int]
+) -> Mapping[tuple[str, ...], str]:
+    """Of each product with a total in `mine` (its key without the batch) the first batch that would stand beside it."""
+    totals = {key[:4] for key, entry in mine.items() if not key[4] and _counts(entry.values)}
+    found: dict[tuple[str, ...], str] = {}
+    for site, month in sorted({(key[0], key[2]) for key in totals}):
+        standing = connection.execute(
+            "SELECT key, told, form_id FROM manual_entry WHERE site = ? AND form = ? AND period = ? AND in_force = 1"
+            " AND json_extract(key, '$[4]') <> '' ORDER BY key",
+            (site, _FORM, month),
+        )
+        for text, told, number in standing:
+            key = tuple(json.loads(text))
+            if key[:4] in totals and key not in mine and number not in replaced and _counts(json.loads(told)):
+                found.setdefault(key[:4], key[4])
+    for key, entry in mine.items():
+        if key[4] and key[:4] in totals and _counts(entry.values):
+            found.setdefault(key[:4], key[4])
+    return found
 
 
 def _counts(values: Mapping[str, str]) -> bool:

@@ -66,6 +66,18 @@ def test_a_total_beside_batches_is_refused_in_either_order_and_within_one_form(t
     with_manual(tmp_path, work)
 
 
+def test_a_form_of_many_totals_looks_over_its_month_once(tmp_path: Path) -> None:
+    async def work(manual: Manual) -> None:
+        await approved(manual, *({"product": f"p{n}", "batch": "B1", "produced": "1"} for n in range(300)))
+        asked: list[str] = []
+        await manual.books.change("li", "counts", lambda to: to.set_trace_callback(asked.append))
+        await approved(manual, *({"product": f"q{n}", "produced": "1"} for n in range(300)))
+        assert sum("json_extract" in statement for statement in asked) == 1
+        await refused(manual, *({"product": f"p{n}", "produced": "1"} for n in range(299, 300)))
+
+    with_manual(tmp_path, work)
+
+
 def test_a_line_s_batch_beside_a_total_waits_also_where_nobody_approves(tmp_path: Path) -> None:
     async def work(manual: Manual) -> None:
         await approved(manual, {"produced": "100"})
