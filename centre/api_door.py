@@ -1,5 +1,6 @@
 """The door of API routes: JSON out, every mistake a clear answer; in with who and why, where something is changed."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -45,7 +46,9 @@ def door(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
             return _json({"error": {"code": err.code, "message": err.message}}, err.status)
         except StoreError as err:
             return _json({"error": {"code": "store_failed", "message": str(err)}}, 503)
-        return found if isinstance(found, Response) else _json(found, 200)
+        if isinstance(found, Response):
+            return found
+        return await asyncio.to_thread(_json, found, 200)  # a year's trace is a second of work: the loop goes on
 
     return endpoint
 

@@ -1,5 +1,6 @@
 """Manual data at work: forms are taken, handed in, approved, looked up; only what is approved is given to figures."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -68,11 +69,13 @@ class Manual:
 
     async def take_csv(self, content: bytes, name: str, *, author: str, reason: str) -> FormRow:
         """The draft of a CSV file, whole or not at all; the one there is when the same was taken before."""
-        return await self._keep(read_csv(content, name, self.known()), author, reason)
+        filled = await asyncio.to_thread(read_csv, content, name, self.known())  # up to seconds: the loop goes on
+        return await self._keep(filled, author, reason)
 
     async def take_rows(self, form: str, rows: Sequence[Mapping[str, str]], *, author: str, reason: str) -> FormRow:
         """As `take_csv`, of a form filled in on a page."""
-        return await self._keep(read_rows(form, rows, self.known()), author, reason)
+        filled = await asyncio.to_thread(read_rows, form, rows, self.known())
+        return await self._keep(filled, author, reason)
 
     async def _keep(self, filled: Filled, author: str, reason: str) -> FormRow:
         at = self.clock.now_ns()
