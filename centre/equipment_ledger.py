@@ -29,6 +29,7 @@ from centre.statement import Statement
 from centre.statements import Basis
 
 NO_COMMON: Final = "no_common_interval"
+NO_ONE_OUTPUT: Final = "no_one_output"
 NOT_WHOLE: Final = "not_known_for_the_whole_period"
 _SHARE_PLACES: Final = 4
 
@@ -48,6 +49,11 @@ class LedgerRow:
     operation: Operation
     specific: Ratio | None
     compared: Decimal | None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it has no energy, or else no specific consumption."""
+        return self.operation.reason or (NO_ONE_OUTPUT if self.specific is None else self.specific.reason)
 
 
 def ledger(basis: Basis, made: Statement, entities: Entities, air: GasReference, until: int) -> tuple[LedgerRow, ...]:

@@ -70,7 +70,6 @@ def _machine(row: LedgerRow, words: Words) -> MachineRow:
         specific = f"{plain(each.value.quantize(Decimal('0.0001')))}\u202f{each.unit}"
     else:
         specific = ABSENT
-    why = done.reason or (None if each is None else each.reason)
     return MachineRow(
         name=words.named(row.name),
         plate=words("list.comma").join(part for part in plate if part),
@@ -81,7 +80,7 @@ def _machine(row: LedgerRow, words: Words) -> MachineRow:
         load=percent(done.load_rate),
         energy=str(show(done.energy_kwh, "kWh")),
         specific=specific,
-        note=reason(None if why is None else why.rpartition(": ")[2], words),
+        note=reason(row.reason, words),
     )
 
 

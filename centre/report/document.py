@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -146,7 +147,7 @@ def only_row(found: Term) -> FactorRow | None:
 
 
 def tariff_table(made: Statement) -> Table:
-    """The lines of the bills; `confirmed` says whether their prices were checked against a notice or a bill."""
+    """The lines of the bills, then their sum or why there is none; `confirmed`: prices seen in a notice or a bill."""
     zone = ZoneInfo(made.zone)
     rows: list[tuple[Cell, ...]] = []
     for bill in made.bills:
@@ -158,6 +159,10 @@ def tariff_table(made: Statement) -> Table:
             )
             for line in bill.lines
         ]  # fmt: skip
+    whole = made.cost.value
+    cost = None if whole is None else rounded(Fraction(whole))
+    confirmed = yes(all(bill.confirmed for bill in made.bills)) if made.bills else None
+    rows.append((None, Word("total"), None, None, None, cost, made.cost.unit, made.cost_reason, confirmed, None))
     columns = ("from", "item", "quantity", "unit", "price", "amount", "currency", "reason", "confirmed", "source")
     return Table(key="bill", columns=columns, rows=tuple(rows))
 
@@ -193,6 +198,11 @@ def reason_of(found: Total | Term) -> str | None:
     if isinstance(found, Term):
         return found.reason
     return ", ".join(f"{term.label}: {term.reason}" for term in found.terms if term.value is None)
+
+
+def reasons_of(*found: Total) -> str | None:
+    """Why some of them have no value, each reason once."""
+    return ", ".join(dict.fromkeys(reason for total in found for reason in [reason_of(total)] if reason)) or None
 
 
 def short(value: Decimal) -> Decimal:

@@ -30,5 +30,5 @@ def _row(row: LedgerRow) -> tuple[Cell, ...]:
         None if output is None else output.unit,
         None if specific is None or specific.value is None else short(specific.value),
         None if specific is None else specific.unit, row.compared,
-        done.reason or (None if specific is None else specific.reason),
+        row.reason,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from centre.report.document import (
     document,
     factor_table,
     reason_of,
+    reasons_of,
     short,
     uses_of,
     value_of,
@@ -79,8 +80,8 @@ def _totals(made: Statement) -> Table:
         both = (plant.scope1.value, second.value)
         known = [value for value in both if value is not None]
         whole = short(sum(known, ZERO)) if len(known) == len(both) else None
-        reason = reason_of(plant.scope1) or reason_of(second)
-        rows.append((Word(view), value_of(plant.scope1), value_of(second), whole, "tCO2e", reason))
+        reasons = reasons_of(plant.scope1, second)
+        rows.append((Word(view), value_of(plant.scope1), value_of(second), whole, "tCO2e", reasons))
     return Table(
         key="totals", columns=("view", "category_1", "category_2", "total", "unit", "reason"), rows=tuple(rows)
     )

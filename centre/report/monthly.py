@@ -19,6 +19,7 @@ from centre.report.document import (
     factor_table,
     name_of,
     reason_of,
+    reasons_of,
     sections_table,
     short,
     tariff_table,
@@ -58,7 +59,7 @@ def _months(made: Statement) -> Table:
     rows = tuple(
         (
             month.period.label, node.id, name_of(node.name), *(value_of(total) for total in _totals(month)),
-            ", ".join(dict.fromkeys(reason for total in _totals(month) for reason in [reason_of(total)] if reason)),
+            reasons_of(*_totals(month)),
         )
         for node in made.nodes
         for month in node.months
@@ -114,7 +115,7 @@ def _energy(made: Statement) -> Table:
         (
             node.id, name_of(node.name), value_of(node.energy.calorific), value_of(node.energy.equal_value), "tce",
             yes(not node.energy.calorific.unverified and not node.energy.equal_value.unverified),
-            reason_of(node.energy.calorific) or reason_of(node.energy.equal_value),
+            reasons_of(node.energy.calorific, node.energy.equal_value),
         )
         for node in made.nodes
     )  # fmt: skip
@@ -128,7 +129,7 @@ def _carbon(made: Statement) -> Table:
             node.id, name_of(node.name), value_of(node.scope1), value_of(node.scope2.location),
             value_of(node.scope2.market), "tCO2e",
             yes(not any(found.unverified for found in (node.scope1, node.scope2.location, node.scope2.market))),
-            reason_of(node.scope1) or reason_of(node.scope2.location) or reason_of(node.scope2.market),
+            reasons_of(node.scope1, node.scope2.location, node.scope2.market),
         )
         for node in made.nodes
     )  # fmt: skip

@@ -21,7 +21,7 @@ from centre.entities import Entities
 from centre.entities_file import entities_in, to_yaml
 from centre.entities_kept import EntityBook
 from centre.entities_tree import tree_on
-from centre.equipment_ledger import NO_COMMON, LedgerRow, ledger, until_of
+from centre.equipment_ledger import NO_COMMON, NO_ONE_OUTPUT, LedgerRow, ledger, until_of
 from centre.period import Period
 from centre.plant import Plant
 from centre.points import MeterPoints
@@ -190,10 +190,17 @@ def test_without_common_intervals_there_is_a_reason_and_no_number() -> None:
     shown = machine_rows([old, row], load_page_words()["en"])
     assert (shown[0].plate, shown[0].eliminated) == ("100\u202fkW, IE1, grade 3, 2005", True)
     assert (shown[0].note, shown[1].note) == (
-        "no energy in this month yet",
+        "no energy is known in this month",
         "no quarter of an hour is known whole by all its meters yet",
     )
     assert (old.operation.energy_kwh, old.operation.reason, old.operation.unknown_h) == (None, "no_energy", D(24))
+
+
+def test_a_machine_of_which_no_output_is_told_says_so() -> None:
+    [old, _] = rows(["12.5"] * 96, [])
+    assert (old.specific, old.reason) == (None, NO_ONE_OUTPUT)
+    [shown] = machine_rows([old], load_page_words()["zh"])
+    assert (shown.specific, shown.note) == ("—", load_page_words()["zh"]("reason.no_one_output"))
 
 
 def test_hours_add_up_to_the_time_accounted_so_far() -> None:

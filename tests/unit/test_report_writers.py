@@ -43,6 +43,7 @@ aluminium-liquid,Aluminium,铝液,press-1,0.25,,t
 
 class Made:
     documents: dict[str, Document]
+    before: Document
     again: dict[str, Document]
     old: Document
     answers: dict[str, httpx.Response]
@@ -65,6 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         async with await filled(tmp_path_factory) as store:
             maker = reports(statements(store, setup()))
             found.documents = await documents(maker)
+            found.before = await maker.document("statement", SITE, Period(year=2026, month=9))
             again = reports(statements(store, setup()))
             found.again = {name: await again.document(name, SITE, MONTH) for name in TWICE}
             dates = ReportDates(made_on=date(2025, 12, 30), run_on=date(2026, 12, 1))
@@ -145,6 +147,22 @@ def test_json_is_canonical_and_keeps_numbers_exact(made: Made) -> None:
     )
     assert Decimal(plant["net"]) == Decimal("29045.063863333")
     assert list(told) == sorted(told)
+
+
+def test_the_lines_of_the_bill_add_up_to_its_last_one(made: Made) -> None:
+    told = json.loads(WRITERS["json"][1](made.documents["statement"], WORDS["en"]))
+    *lines, whole = told["tables"]["bill"]
+    assert whole["item"] == "total"
+    assert Decimal(whole["amount"]) == sum(Decimal(line["amount"]) for line in lines)
+    assert (whole["confirmed"], whole["reason"]) == ("no", None)
+
+
+def test_a_month_without_readings_says_why_of_every_figure(made: Made) -> None:
+    tables = json.loads(WRITERS["json"][1](made.before, WORDS["en"]))["tables"]
+    assert [(line["amount"], line["reason"]) for line in tables["bill"]] == [(None, "no_energy")]
+    plant = tables["carbon"][0]
+    assert plant["scope1"] is plant["scope2_market"] is None
+    assert {"natural_gas: boiler-gas: no_data", "heat: heat-station: no_data"} <= set(plant["reason"].split(", "))
 
 
 def test_the_inventory_adds_up(made: Made) -> None:

@@ -105,6 +105,9 @@ def test_a_month_without_readings_has_reasons_and_no_zeros(answers: Mapping[str,
     assert WORDS["en"]("reason.no_energy") in text
     figures = text[text.index('id="figures"') : text.index('id="carriers"')]
     assert set(re.findall(r'class="number">([^<]*)<', figures)) == {"—"}
+    assert f"Electricity: incomer: {WORDS['en']('reason.no_data')}" in figures
+    assert "interval:" not in text
+    assert "no_data" not in text
 
 
 def test_why_shows_formula_factors_days_and_register_readings(answers: Mapping[str, httpx.Response]) -> None:
