@@ -70,12 +70,15 @@ def digits(value: Decimal) -> str:
 
 
 def percent(share: Decimal | None) -> str:
-    """A share of 1 as percent, never rounded up to 100 nor down to 0: 0.998 is `99.8 %`, 0.9999 is `>99.9 %`."""
+    """A share of 1 as percent, never rounded to 100 nor to 0: 0.998 is `99.8 %`, 0.9999 `>99.9 %`, 1.68 `168.0 %`."""
     if share is None:
         return ABSENT
     value = share * 100
     if value in (0, 100):
         return f"{value:.0f}{_NARROW_SPACE}%"
+    if value > 100:
+        above = value.quantize(Decimal("0.1"), ROUND_HALF_UP)
+        return f">100{_NARROW_SPACE}%" if above == 100 else f"{above:f}{_NARROW_SPACE}%"
     if value > Decimal("99.9"):
         return f">99.9{_NARROW_SPACE}%"
     if value < Decimal("0.1"):

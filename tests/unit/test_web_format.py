@@ -48,6 +48,10 @@ def test_a_share_is_100_or_0_percent_only_when_it_is_exactly_that(share: Decimal
     assert (text == "0 %") == (share == 0)
 
 
+def test_more_than_the_whole_is_told_as_such() -> None:
+    assert [percent(Decimal(share)) for share in ("1.6797", "1.0001")] == ["168.0\u202f%", ">100\u202f%"]
+
+
 def test_an_absent_share_is_a_dash() -> None:
     assert percent(None) == ABSENT
 
