@@ -1,18 +1,22 @@
 """The equipment ledger: the plate of every machine, its hours, load rate, energy and specific consumption."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from centre.equipment_ledger import LedgerRow
 from centre.report.document import Cell, Document, Table, Word, document, name_of, short
 from centre.statement import Statement
 
+MACHINES: Final = (
+    "node", "name", "from", "to", "rated_kw", "efficiency_class", "grade", "year_made", "eliminated",
+    "key_equipment", "running_h", "idle_h", "off_h", "unknown_h", "starts", "load_rate", "energy_kwh", "idle_kwh",
+    "output", "output_unit", "specific", "unit", "compared", "reason",
+)  # fmt: skip
+
 
 def equipment(made: Statement, found: Sequence[LedgerRow]) -> Document:
     """The report `equipment`."""
-    columns = ("node", "name", "from", "to", "rated_kw", "efficiency_class", "grade", "year_made", "eliminated",
-               "key_equipment", "running_h", "idle_h", "off_h", "unknown_h", "starts", "load_rate", "energy_kwh",
-               "idle_kwh", "output", "output_unit", "specific", "unit", "compared", "reason")  # fmt: skip
-    table = Table(key="machines", columns=columns, rows=tuple(_row(row) for row in found))
+    table = Table(key="machines", columns=MACHINES, rows=tuple(_row(row) for row in found))
     return document("equipment", made, (table,), () if found else ("note_no_equipment",))
 
 

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from centre.web import routes
 from centre.web_i18n import load_words
-from support.browser import DESK, PANEL_PC, Served, Visit, chromium, ink, served, visit
+from support.browser import DESK, PANEL_PC, PHONE, Served, Visit, chromium, ink, served, visit
 from support.page_figures import HandMade
 from support.plant_day import centre
 
@@ -68,6 +68,21 @@ def test_on_a_panel_pc_the_key_figures_and_the_curve_stand_above_the_fold(
             box = seen.page.locator(selector).bounding_box()
             assert box is not None
             assert box["y"] + box["height"] <= PANEL_PC[1], selector
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_on_a_phone_the_page_is_one_column_and_nothing_stands_out_of_it(
+    browser: Browser, day: Served, lang: str
+) -> None:
+    with visit(browser, f"{day.url}/?lang={lang}", size=PHONE) as seen:
+        drawn(seen)
+        seen.shoot(f"phone-{lang}")
+        assert seen.overflow() == 0
+        wide = seen.page.evaluate(
+            """() => [...document.querySelectorAll('.top > *, .figure p, .figure h3, .row, #load, .card > h3, #attention p')]
+              .filter((at) => at.getBoundingClientRect().right > innerWidth).map((at) => at.textContent.trim())"""
+        )
+        assert wide == []
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 SHOTS = Path(__file__).parents[1] / "browser" / "shots"
 DESK = (1280, 800)
 PANEL_PC = (800, 480)
+PHONE = (375, 812)
 
 _FLAGS = (
     "--no-sandbox",
