@@ -16,6 +16,7 @@ from centre.closing import Closed, Closings
 from centre.errors import BadQuestion, FigureError
 from centre.period import Period
 from centre.plant import Plant
+from centre.report.writers import load_words as load_titles
 from centre.statement import Statement
 from centre.statement_ledgers import emitted_in, machines_in
 from centre.statements import Statements
@@ -29,6 +30,7 @@ from centre.web_ledgers import machine_rows, pollutant_rows
 from centre.web_month import month_choices, month_view
 from centre.web_production import ProductionDesk, ProductionView
 from centre.web_render import Renderer, plant_of
+from centre.web_reports import report_links
 from centre.web_why import why_view
 from centre.why import named, why
 
@@ -59,6 +61,7 @@ class _Books:
         self._alarms = alarms
         self._closings = closings
         self.renderer = renderer
+        self._titles = load_titles()
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def month(self, request: Request) -> Response:
@@ -98,6 +101,7 @@ class _Books:
             machines=machine_rows(machines, words),
             pollutants=pollutant_rows(emitted, plant.zone, words),
             policies=(made.energy_policy, made.carbon_policy),
+            reports=report_links(period, self._titles[words.lang]),
         )
 
     async def why(self, request: Request) -> Response:

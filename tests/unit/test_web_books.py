@@ -12,6 +12,7 @@ from centre.books.closings import ClosingRow
 from centre.carriers import Carrier
 from centre.closing import Closed, CorrectionView
 from centre.period import Period
+from centre.report.reports import REPORTS, YEARLY
 from centre.store.base import SeriesKey
 from centre.trace import Part, Rule, Step, Trace, check
 from centre.web_closing import sign_off
@@ -69,6 +70,13 @@ def test_every_figure_of_the_month_leads_to_why(answers: Mapping[str, httpx.Resp
     parts = {"quantity%2Felectricity", "plant%3Abalance%2Felectricity", "furnace%3Ascope2%2Flocation"}
     assert whole | parts <= found
     assert all(any(figure.partition("/")[0] in name for figure in FIGURES) for name in found)
+
+
+def test_the_month_leads_to_every_report_of_it_and_of_its_year(answers: Mapping[str, httpx.Response]) -> None:
+    links = set(re.findall(r'href="/api/v1/reports/([^"?]+)\?format=html&amp;lang=zh"', answers["closed"].text))
+    months = {f"{SITE}/{CLOSED}/{name}" for name in REPORTS if name not in YEARLY}
+    assert links == months | {f"{SITE}/{CLOSED[:4]}/{name}" for name in REPORTS}
+    assert "与基准年对比" in answers["closed"].text
 
 
 def test_the_month_shows_bill_balances_alarm_and_what_is_unverified(answers: Mapping[str, httpx.Response]) -> None:
