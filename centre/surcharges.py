@@ -6,11 +6,11 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from centre.accounting.file_types import Id, Strict
+from centre.accounting.file_types import Id
 from centre.accounting.surcharge import NO_OUTPUT, Surcharge, SurchargeRow, differential, step, unknown
 from centre.accounting.terms import Input, UnitError, convert
 from wattline.errors import ConfigError
-from wattline.strict_yaml import Document, KeyPath
+from wattline.strict_yaml import Document, KeyPath, Strict
 
 NO_ENERGY: Final = "no_energy"
 
