@@ -166,7 +166,10 @@ def bus_mistakes(buses: tuple[BusSettings, ...], profiles: Path | None, document
     for b, bus in enumerate(buses):
         yield from _twice(names, bus.name, ("buses", b, "name"), document, "bus")
         if bus.serial is not None:
-            yield from _twice(ports, bus.serial.port, ("buses", b, "serial", "port"), document, "port")
+            port = bus.serial.port.resolve()  # by its other name, too
+            yield from _twice(ports, port, ("buses", b, "serial", "port"), document, "port")
+        if bus.rtu_over_tcp is not None:  # it gives every connection all replies, and no reply says whose it is
+            yield from _twice(ports, bus.rtu_over_tcp, ("buses", b, "rtu_over_tcp"), document, "converter")
         units: dict[object, KeyPath] = {}
         for d, device in enumerate(bus.devices):
             at: KeyPath = ("buses", b, "devices", d)

@@ -203,6 +203,22 @@ def test_a_port_of_two_buses_and_a_unit_no_serial_meter_has_are_refused(write: W
     ]
 
 
+def test_a_line_under_two_names_is_one_line(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "ttyUSB0").touch()
+    (tmp_path / "by-id").symlink_to("ttyUSB0")
+    second = SERIAL[SERIAL.index("  - name: substation") :].replace("substation", "second")
+    second = (
+        second.replace("incomer", "a").replace("line-1", "b").replace("/dev/serial/by-id/usb-1", f"{tmp_path}/by-id")
+    )
+    first = SERIAL.replace("/dev/serial/by-id/usb-1", f"{tmp_path}/ttyUSB0")
+    (told,) = refused(write(first + second))
+    assert told == f"12: buses.1.serial.port: port {tmp_path}/ttyUSB0 stands here a second time (first in line 7)"
+    rtu = [GOOD, GOOD[GOOD.index("  - name: substation") :].replace("substation", "second")]
+    rtu[1] = rtu[1].replace("incomer", "a").replace("line-1", "b")
+    (told,) = refused(write("".join(rtu).replace("tcp: 10", "rtu_over_tcp: 10")))
+    assert "rtu_over_tcp: converter 10.0.0.20:502 stands here a second time" in told
+
+
 def test_a_serial_bus_that_cannot_carry_its_plan_is_refused(write: Write) -> None:
     plan = load(write(SERIAL.replace("19200 8E1", "1200 8N1"))).plan()
     with pytest.raises(ConfigError, match="bus substation: its reads need"):
