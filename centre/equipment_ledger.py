@@ -4,14 +4,14 @@ A machine is what its entity's electricity meters count. Specific consumption co
 both its energy and its output are known; output that only a form tells of needs the whole period.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from centre.accounting.equipment import Operation, operation
+from centre.accounting.equipment import Operation, operation, together
 from centre.accounting.exact import rounded
 from centre.accounting.intervals import Interval
 from centre.accounting.metered import Amount
@@ -25,13 +25,15 @@ from centre.equipment import EquipmentEntry, Output
 from centre.period import Period
 from centre.plant import Node, Plant
 from centre.records import MeterRecord
-from centre.statement import Statement
 from centre.statements import Basis
 
 NO_COMMON: Final = "no_common_interval"
 NO_ONE_OUTPUT: Final = "no_one_output"
 NOT_WHOLE: Final = "not_known_for_the_whole_period"
 _SHARE_PLACES: Final = 4
+
+Products = Callable[[Node], Mapping[str, Input]]
+"""What approved forms say that a node made in the month, by product."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +58,14 @@ class LedgerRow:
         return self.operation.reason or (NO_ONE_OUTPUT if self.specific is None else self.specific.reason)
 
 
-def ledger(basis: Basis, made: Statement, entities: Entities, air: GasReference, until: int) -> tuple[LedgerRow, ...]:
+def ledger(
+    basis: Basis, products: Products, entities: Entities, air: GasReference, until: int
+) -> tuple[LedgerRow, ...]:
     """The machines of a month in the order of the tree, as far as it was accounted `until` (UTC ns)."""
     plant, period = basis.plant, basis.period
     rows: list[LedgerRow] = []
     for node in plant.tree.walk():
-        machine = _Machine(basis=basis, made=made, node=node, air=air)
+        machine = _Machine(basis=basis, products=products(node), node=node, air=air)
         entity = entities.by_key.get(f"{plant.site}/{node.id}")
         for entry, first, last in _within(entity, period):
             bounds = day_bounds(first, plant.zone)[0], min(day_bounds(last, plant.zone)[1], until)
@@ -81,7 +85,7 @@ def _within(entity: Entity | None, period: Period) -> Iterator[tuple[EquipmentEn
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Machine:
     basis: Basis
-    made: Statement
+    products: Mapping[str, Input]
     node: Node
     air: GasReference
 
@@ -112,7 +116,7 @@ class _Machine:
         found = [one for (device, carrier, _), one in records.items() if (device, carrier) == (of.device, of.carrier)]
         made = {one.start: one.amount or ZERO for one in _together(found[:1], bounds)}
         both = [(one.amount or ZERO, made[one.start]) for one in energy if one.start in made]
-        output = self._input(f"meter:{self.made.site}/{of.device}", sum((o for _, o in both), ZERO), unit, both)
+        output = self._input(f"meter:{self.basis.plant.site}/{of.device}", sum((o for _, o in both), ZERO), unit, both)
         used = self._input(self._energy, sum((e for e, _ in both), ZERO), "kWh", both)
         length = sum(one.end - one.start for one in energy if one.start in made)
         share = rounded(Fraction(length, bounds[1] - bounds[0]), _SHARE_PLACES)
@@ -121,17 +125,16 @@ class _Machine:
         return ratio(self.node.id, used, output, unit=f"kWh/{unit}"), share
 
     def _input(self, name: str, value: Decimal, unit: str, both: Sequence[object]) -> Input:
-        name = f"{name}/{self.made.period.label}"
+        name = f"{name}/{self.basis.period.label}"
         return Input(id=name, value=value if both else None, unit=unit, reason=None if both else NO_COMMON)
 
     def _by_form(self, done: Operation, *, whole: bool) -> tuple[Ratio | None, Decimal | None]:
         """By the one product that an approved form tells of; of several each would need its share."""
-        told = self.made.node(self.node.id)
-        if told is None or len(told.products) != 1:
+        if len(self.products) != 1:
             return None, None
-        output = next(iter(told.products.values()))
+        output = next(iter(self.products.values()))
         used = Input(
-            id=f"{self._energy}/{self.made.period.label}",
+            id=f"{self._energy}/{self.basis.period.label}",
             value=done.energy_kwh if whole else None,
             unit="kWh",
             reason=None if whole else NOT_WHOLE,
@@ -140,7 +143,46 @@ class _Machine:
 
     @property
     def _energy(self) -> str:
-        return f"interval:{self.made.site}/{self.node.id}/electricity/import"
+        return f"interval:{self.basis.plant.site}/{self.node.id}/electricity/import"
+
+
+def of_year(months: Sequence[Sequence[LedgerRow]]) -> tuple[LedgerRow, ...]:
+    """The machines of a year: each entry's months together, from the first of which something is known."""
+    found: dict[tuple[str, EquipmentEntry], list[LedgerRow]] = {}
+    for row in (row for month in months for row in month):
+        found.setdefault((row.node, row.entry), []).append(row)
+    begun = (
+        next((at for at, row in enumerate(of) if row.operation.energy_kwh is not None), 0) for of in found.values()
+    )
+    return tuple(_joined(parts[at:]) for at, parts in zip(begun, found.values(), strict=True))
+
+
+def _joined(parts: Sequence[LedgerRow]) -> LedgerRow:
+    first, last = parts[0], parts[-1]
+    whole = sum((_hours(part) for part in parts), ZERO)
+    known = [(part, one) for part in parts for one in [part.specific] if one is not None and one.value is not None]
+    rested = sum((_hours(part) * (part.compared or ZERO) for part, _ in known), ZERO)
+    return replace(
+        last,
+        first=first.first,
+        operation=together(last.entry.machine(last.node), [part.operation for part in parts]),
+        specific=_specific([one for _, one in known]) if known else first.specific,
+        compared=rounded(Fraction(rested) / Fraction(whole), _SHARE_PLACES) if known and whole else first.compared,
+    )
+
+
+def _specific(parts: Sequence[Ratio]) -> Ratio:
+    """Of the months in which there is one; output in another unit is not added to it."""
+    last = parts[-1]
+    same = [part for part in parts if (part.unit, part.denominator.unit) == (last.unit, last.denominator.unit)]
+    used, made = (sum((side.value or ZERO for side in sides), ZERO) for sides in zip(
+        *((part.numerator, part.denominator) for part in same), strict=True))  # fmt: skip
+    return ratio(last.label, replace(last.numerator, value=used), replace(last.denominator, value=made), unit=last.unit)
+
+
+def _hours(row: LedgerRow) -> Decimal:
+    done = row.operation
+    return done.running_h + done.idle_h + done.off_h + done.unknown_h
 
 
 def _together(records: Sequence[MeterRecord], bounds: tuple[int, int]) -> list[Amount]:

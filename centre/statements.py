@@ -1,7 +1,7 @@
 """Statements of the plants: asks the store for what is accounted in a period and hands it to the pure assembly."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -91,8 +91,13 @@ class Statements:
         """The statement of a plant; the same dates and the same readings give the same statement."""
         return await self.of_basis(await self.basis(site, period), dates or await self.dates_of(site, period))
 
-    async def basis(self, site: str, period: Period) -> Basis:
-        """What the statement of a period is made of: the plant as it was then, and what its meters counted."""
+    async def basis(
+        self, site: str, period: Period, of: Callable[[DatedPlant], Collection[str]] | None = None
+    ) -> Basis:
+        """What the statement of a period is made of: the plant as it was then, and what its meters counted.
+
+        With `of` what only these devices of it counted, unless others are computed from them.
+        """
         plant = self.plant(site)
         if self.books is None:
             known = await self.records(plant, period)
@@ -100,6 +105,9 @@ class Statements:
             return Basis(plant=plant, period=period, records=known, reactive=reactive)
         found = await self.dated(site, period)
         points = await self.points(found)
+        if of is not None and not found.virtual:
+            devices = of(found)
+            points = tuple(one for one in points if one.meter.device in devices)
         records = await self._records(found.plant, period, points, found.membership)
         start, end = period.bounds(plant.zone)
         nothing = count(start=start, end=end, since=None, now=end, interval_s=None, received=0, faults={})

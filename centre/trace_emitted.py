@@ -1,7 +1,7 @@
 """The trace of what left by an outlet: a month's mass by its hours, and a mean down to its readings and its limit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Context, Decimal
 from typing import Final
@@ -26,18 +26,17 @@ _WIDE: Final = Context(prec=200)
 
 
 async def emitted(build: Builder, statements: Statements, basis: Basis, figure: str) -> str:
-    """The step of `OUTLET/POLLUTANT`, the mass of a month; or of `OUTLET/POLLUTANT/2026-11-03`, or `...T14`, a mean."""
+    """The step of `OUTLET/POLLUTANT`, a mass; or, in a month, of `OUTLET/POLLUTANT/2026-11-03`, or `...T14`, a mean."""
     outlet, _, rest = figure.partition("/")
     name, _, when = rest.partition("/")
-    all_of = () if basis.period.month is None else await emitted_in(statements, basis)
-    found = next((one for one in all_of if (one.outlet.id, one.measured.pollutant) == (outlet, name)), None)
-    if found is None:
-        raise FigureError("unknown_figure", f"{figure[:64]!r} is of no outlet in a month such as 2026-11", 404)
+    found = await _found(statements, basis, outlet, name)
+    if found is None or (when and basis.period.month is None):
+        message = f"{figure[:64]!r} is of no outlet; a mean is that of a day or hour in a month such as 2026-11"
+        raise FigureError("unknown_figure", message, 404)
+    if basis.period.month is None:
+        return await _year(build, statements, basis, found)
+    steps = await _steps(build, statements, found)
     emissions = emissions_of(statements)
-    hours: dict[date, list[int]] = {}
-    for hour in found.hours:
-        hours.setdefault(local_day(hour.start, basis.plant.zone), []).append(hour.start)
-    steps = _Steps(build=build, found=found, known=await emissions.sums(basis.plant.site, found.outlet, hours))
     if not when:
         return steps.mass()
     day = next((one for one in found.days if one.day.isoformat() == when), None)
@@ -54,6 +53,29 @@ async def emitted(build: Builder, statements: Statements, basis: Basis, figure: 
     return made.id
 
 
+async def _found(statements: Statements, basis: Basis, outlet: str, name: str) -> Emitted | None:
+    every = await emitted_in(statements, basis)
+    return next((one for one in every if (one.outlet.id, one.measured.pollutant) == (outlet, name)), None)
+
+
+async def _steps(build: Builder, statements: Statements, found: Emitted) -> "_Steps":
+    hours: dict[date, list[int]] = {}
+    for hour in found.hours:
+        hours.setdefault(local_day(hour.start, build.plant.zone), []).append(hour.start)
+    known = await emissions_of(statements).sums(build.plant.site, found.outlet, hours)
+    return _Steps(build=build, found=found, known=known)
+
+
+async def _year(build: Builder, statements: Statements, basis: Basis, whole: Emitted) -> str:
+    """The mass of a year by its months."""
+    parts: list[Part] = []
+    for month in basis.period.months():
+        found = await _found(statements, replace(basis, period=month), whole.outlet.id, whole.measured.pollutant)
+        if found is not None and found.whole.mass_kg is not None:
+            parts.append(Part((await _steps(build.within(month), statements, found)).mass()))
+    return _Steps(build=build, found=whole, known={}).mass(parts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Steps:
     build: Builder
@@ -64,10 +86,10 @@ class _Steps:
     def _name(self) -> str:
         return f"{self.build.made.site}/{self.found.outlet.id}/{self.found.measured.pollutant}"
 
-    def mass(self) -> str:
-        """Of the hours in which it is known."""
+    def mass(self, months: Sequence[Part] = ()) -> str:
+        """Of the hours in which it is known; of a year, by its `months`."""
         whole = self.found.whole
-        parts = tuple(self._mass(hour) for hour in self.found.hours if hour.mass_kg is not None)
+        parts = tuple(months) or tuple(self._mass(hour) for hour in self.found.hours if hour.mass_kg is not None)
         return self.build.add(
             Step(
                 id=f"mass:{self._name}/{self.build.made.period.label}", rule=Rule.SUM, value=whole.mass_kg, unit="kg",

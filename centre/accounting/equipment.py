@@ -1,6 +1,6 @@
 """Key equipment from its meter: load rate, running, idle and off hours, starts, and specific consumption."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -45,6 +45,7 @@ class Operation:
     off_h: Decimal
     unknown_h: Decimal
     energy_kwh: Decimal | None
+    running_kwh: Decimal
     idle_kwh: Decimal
     load_rate: Decimal | None
     starts: int
@@ -76,9 +77,34 @@ def operation(machine: Equipment, intervals: Iterable[Metered], *, start: int, e
         off_h=_hours(spans["off"]),
         unknown_h=_hours(end - start - known),
         energy_kwh=rounded(sum(energy.values(), Fraction(0)), 9) if known else None,
+        running_kwh=rounded(energy["running"], 9),
         idle_kwh=rounded(energy["idle"], 9),
         load_rate=None if rate is None else rounded(rate, 4),
         starts=starts,
+        reason=None if run else NEVER_RAN if known else NO_ENERGY,
+    )
+
+
+def together(machine: Equipment, parts: Sequence[Operation]) -> Operation:
+    """The sum of periods that follow each other; a start at the turn of two is in neither."""
+
+    def added(pick: Callable[[Operation], Decimal | None]) -> Decimal:
+        return sum((value for value in map(pick, parts) if value is not None), Decimal(0))
+
+    run, energy = added(lambda part: part.running_h), added(lambda part: part.running_kwh)
+    known = any(part.energy_kwh is not None for part in parts)
+    rate = Fraction(energy) / Fraction(run) / Fraction(machine.rated_kw) if run else None
+    return Operation(
+        equipment=machine.id,
+        running_h=run,
+        idle_h=added(lambda part: part.idle_h),
+        off_h=added(lambda part: part.off_h),
+        unknown_h=added(lambda part: part.unknown_h),
+        energy_kwh=added(lambda part: part.energy_kwh) if known else None,
+        running_kwh=energy,
+        idle_kwh=added(lambda part: part.idle_kwh),
+        load_rate=None if rate is None else rounded(rate, 4),
+        starts=sum(part.starts for part in parts),
         reason=None if run else NEVER_RAN if known else NO_ENERGY,
     )
 

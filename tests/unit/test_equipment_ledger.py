@@ -21,7 +21,7 @@ from centre.entities import Entities
 from centre.entities_file import entities_in, to_yaml
 from centre.entities_kept import EntityBook
 from centre.entities_tree import tree_on
-from centre.equipment_ledger import NO_COMMON, NO_ONE_OUTPUT, LedgerRow, ledger, until_of
+from centre.equipment_ledger import NO_COMMON, NO_ONE_OUTPUT, LedgerRow, Products, ledger, of_year, until_of
 from centre.period import Period
 from centre.plant import Plant
 from centre.points import MeterPoints
@@ -150,9 +150,13 @@ def made(electricity: Sequence[str | None], air: Sequence[str | None]) -> tuple[
 DATES = ReportDates(made_on=date(2026, 11, 5), run_on=date(2026, 11, 5))
 
 
+def made_in(found: Statement) -> Products:
+    return lambda node: next(one.products for one in found.nodes if one.id == node.id)
+
+
 def rows(electricity: Sequence[str | None], air: Sequence[str | None], hours: int = 48) -> tuple[LedgerRow, ...]:
     basis, found = made(electricity, air)
-    return ledger(basis, found, entities(), ISO, START + hours * 3600 * NS)
+    return ledger(basis, made_in(found), entities(), ISO, START + hours * 3600 * NS)
 
 
 def test_a_machine_that_was_exchanged_has_a_row_for_each_with_its_own_rating() -> None:
@@ -211,6 +215,25 @@ def test_hours_add_up_to_the_time_accounted_so_far() -> None:
     assert until_of(FOUND.plants[0], MONTH, START + 901 * NS) == START + 900 * NS
 
 
+def test_a_year_is_the_sum_of_its_months_machine_by_machine() -> None:
+    electricity: list[str | None] = ["12.5"] * 96 + ["10.1"] * 48 + ["2.5"] * 24 + [None] * 24
+    months = [rows(electricity, ["100"] * 192), rows(electricity[:150], ["50"] * 150), rows([], [])]
+    later = [replace(row, first=date(2026, 12, 1), last=date(2026, 12, 31)) for row in months[1]]
+    old, new = of_year([months[0], later, months[2]])
+    for row, parts in ((old, [month[0] for month in months]), (new, [month[1] for month in months])):
+        for name in ("running_h", "idle_h", "off_h", "unknown_h", "running_kwh", "idle_kwh", "starts"):
+            assert getattr(row.operation, name) == sum(getattr(part.operation, name) for part in parts), name
+    assert (new.first, new.last) == (date(2026, 11, 2), date(2026, 11, 30))
+    assert new.operation.load_rate == D("0.8000")
+    assert new.specific is not None
+    whole = [part.specific for part in (months[0][1], months[1][1]) if part.specific is not None]
+    assert new.specific.numerator.value == sum(part.numerator.value or D(0) for part in whole)
+    assert new.specific.denominator.value == sum(part.denominator.value or D(0) for part in whole)
+    assert new.specific.unit == "kWh/m3 (20 C, 100 kPa)"
+    assert old.specific is None
+    assert of_year([months[2]])[1].specific == months[2][1].specific
+
+
 def test_air_made_at_the_plant_is_no_energy_again_and_its_parts_balance_against_it() -> None:
     basis, found = made(["1"] * 4, ["100"] * 4)
     line = found.nodes[0].line(Carrier.COMPRESSED_AIR)
@@ -236,11 +259,16 @@ def test_the_demo_has_a_ledger_in_the_reports_and_every_column_a_word(tmp_path_f
             places = [table.columns.index(key) for key in ("running_h", "idle_h", "off_h", "unknown_h")]
             for row in table.rows:
                 assert sum((cell for place in places if isinstance(cell := row[place], Decimal)), D(0)) == 108
-            with pytest.raises(Exception, match="ledger is one of a month"):
-                await reports(service).document("equipment", "jiangjin-1", Period(year=2026, month=None))
+            october = await reports(service).document("equipment", "jiangjin-1", Period(year=2026, month=10))
+            year = await reports(service).document("equipment", "jiangjin-1", Period(year=2026))
+            energy = table.columns.index("energy_kwh")
+            for place in (*places, energy):  # of the months since its first reading, an hour before November
+                months = zip(october.tables[0].rows, table.rows, strict=True)
+                sums = [D(str(one[place])) + D(str(other[place])) for one, other in months]
+                assert [row[place] for row in year.tables[0].rows] == sums
 
     asyncio.run(main())
     basis, found = made([], [])
-    shown = equipment(found, ledger(basis, found, entities(), ISO, START + NS * 3600))
+    shown = equipment(found, ledger(basis, made_in(found), entities(), ISO, START + NS * 3600))
     for words in load_words().values():
         assert all(words(key) for table in shown.tables for key in (*table.columns, table.key))

@@ -479,6 +479,13 @@ def test_masses_and_means_are_computed_again_from_hours_readings_and_the_limit(t
         view = why_view(over, None, load_page_words()["zh"])
         assert (view.mistakes, view.factors[0].id) == ((), "gb13271-2014-gas/nox/2014-07-01/hour")
         assert "\u00f7" in {part.sign for part in view.root.parts}
+        year = Period(year=2026)
+        for figure, told in (("emitted/stack/nox", nox), (drain, cod)):
+            trace = await why(service, "works", year, figure)
+            assert (check(trace), trace.steps[trace.root].value) == ((), told.whole.mass_kg)
+            assert [part.id.rpartition("/")[2] for part in trace.steps[trace.root].parts] == ["2026-11"]
+        with pytest.raises(FigureError, match="in a month"):
+            await why(service, "works", year, "emitted/stack/nox/2026-11-03")
         for mistaken in ("emitted/stack/dust", "emitted/stack/nox/2026-11-30", "emitted/nowhere/nox"):
             with pytest.raises(FigureError):
                 await why(service, "works", november, mistaken)
