@@ -17,7 +17,7 @@ from centre.aside import Aside
 from centre.confirming import Confirming
 from centre.gaps import GapNews
 from centre.insisting import Outage, Patience
-from centre.keeping import IngestCounts, Keeper, read_batch
+from centre.keeping import IngestCounts, Keeper, read_batches
 from centre.own_clock import OwnClock
 from centre.store.base import GatewayKey, Store, StoreError
 from metering.parcel import Received
@@ -164,14 +164,16 @@ class _Worker:
     async def _write(self, inbox: asyncio.Queue[Message]) -> None:
         while True:
             messages = await self._gather(inbox)
-            if messages:
-                batch = read_batch(messages)
+            stored: set[GatewayKey] = set()
+            for batch in read_batches(messages):
                 await self.keeper.keep(batch)
+                self.patience.on_work()
                 self.ingest.on_stored(batch.parcels)
-                for message in messages:
-                    message.ack()
-                self.ingest.counts.messages += len(messages)
-                self.ingest.confirming.add({GatewayKey(parcel.site, parcel.gateway) for parcel in batch.parcels})
+                stored |= {GatewayKey(parcel.site, parcel.gateway) for parcel in batch.parcels}
+            for message in messages:
+                message.ack()
+            self.ingest.counts.messages += len(messages)
+            self.ingest.confirming.add(stored)
             await self.ingest.look()
             await self.ingest.confirming.repeat(self.patience)
             self.patience.on_work()

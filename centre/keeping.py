@@ -1,8 +1,9 @@
 """Keeping: a batch of messages made durable. What no one can read, or no store takes, is put aside with its reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from centre.aside import Aside
 from centre.insisting import Patience
@@ -15,6 +16,9 @@ from metering.status import Status
 from wattline.broker import Message
 from wattline.clock import Clock
 from wattline.events import EventLog
+
+MOST_POINTS: Final = 300_000
+"""Values and faults that are read before they are written: bounds memory, and for how long other tasks wait."""
 
 
 @dataclass(slots=True)
@@ -40,12 +44,16 @@ class Batch:
     refused: Sequence[tuple[Message, str]]
 
 
-def read_batch(messages: Sequence[Message]) -> Batch:
-    """Parcels, the newest status of each gateway, and what is neither."""
+def read_batches(messages: Sequence[Message]) -> Iterator[Batch]:
+    """Parcels, the newest status of each gateway, and what is neither; the next ones are read when these are kept."""
     parcels: list[Received] = []
     statuses: dict[GatewayKey, Status] = {}
     refused: list[tuple[Message, str]] = []
+    points = 0
     for message in messages:
+        if points > MOST_POINTS:
+            yield Batch(parcels=parcels, statuses=statuses, refused=refused)
+            parcels, statuses, refused, points = [], {}, [], 0
         try:
             found = read_message(message.topic, message.payload)
         except Unreadable as err:
@@ -53,10 +61,12 @@ def read_batch(messages: Sequence[Message]) -> Batch:
             continue
         if isinstance(found, Received):
             parcels.append(found)
+            points += sum(len(sweep.values) + len(sweep.faults) for sweep in found.sweeps)
         else:
             key, status = found
             statuses[key] = newer(statuses.get(key), status)
-    return Batch(parcels=parcels, statuses=statuses, refused=refused)
+    if messages:
+        yield Batch(parcels=parcels, statuses=statuses, refused=refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

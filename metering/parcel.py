@@ -13,6 +13,9 @@ from metering.sweep import Sweep
 VERSION: Final = 1
 MEASUREMENT: Final = "wattline_parcel"
 MAX_TEXT: Final = 32 * 1024 * 1024
+MAX_FIELDS: Final = 300_000
+"""Tags and fields in one message: three times what a gateway seals at most, and two seconds of work to read."""
+
 # level and strategy of zlib: 230 and 800 ns a reading of 40 noisy float32, which come to 8.2 and 5.3 bytes each;
 # digits that are noise are better left alone than matched with others
 _QUICK: Final = (1, zlib.Z_DEFAULT_STRATEGY)
@@ -115,11 +118,13 @@ def seal(
 
 
 def inflated(body: bytes) -> str:
-    """The text in gzipped bytes, at most MAX_TEXT of it; raises ParcelError, zlib.error or UnicodeDecodeError."""
+    """The text in gzipped bytes, within the bounds; raises ParcelError, zlib.error or UnicodeDecodeError."""
     inflate = zlib.decompressobj(wbits=31)
     raw = inflate.decompress(body, MAX_TEXT)
     if inflate.unconsumed_tail or not inflate.eof:
         raise ParcelError("truncated, or larger than a parcel may be")
+    if raw.count(b"=") > MAX_FIELDS:
+        raise ParcelError(f"holds more than {MAX_FIELDS} tags and fields")
     return raw.decode()
 
 

@@ -1,15 +1,18 @@
 """What the centre reads of a message: nothing that arrives on a topic of ours stops it, however wrong."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from centre import keeping
 from centre.messages import Unreadable, read_message
+from centre.store.base import Written
+from metering.parcel import Received
 from metering.status import encode_status
 from support.ingest_rig import TOPICS, Rig, body, play
-from support.store_contract import device, status
+from support.store_contract import device, status, sweep
 from wattline.events import capture_events
 
 TOLD = json.loads(encode_status(status(devices=(device(),))))
@@ -87,3 +90,28 @@ def test_messages_no_one_can_read_are_told_once_an_hour_a_cause(tmp_path: Path) 
         play(tmp_path, check)
     told = [event["topic"] for event in events if event["event"] == "ingest.refused"]
     assert told == [TOPICS.readings, TOPICS.status] * 2
+
+
+def test_no_more_is_read_at_a_time_than_fits_and_all_of_it_is_acknowledged_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "MOST_POINTS", 10)
+    written: list[int] = []
+
+    async def check(rig: Rig) -> None:
+        write = rig.store.write
+
+        async def counted(parcels: Sequence[Received], *, received_at: int) -> Written:
+            written.append(len(parcels))
+            assert rig.unacked == 20
+            return await write(parcels, received_at=received_at)
+
+        monkeypatch.setattr(rig.store, "write", counted)
+        for seq in range(1, 21):
+            rig.deliver(body(seq, sweep(seq, dict.fromkeys(("frequency", "voltage_l1_n", "power_active_total"), 1.0))))
+        await rig.sleep(3)
+        assert rig.unacked == 0
+        assert rig.committed()[-1] == {7: ((1, 20),)}
+        assert written == [4, 4, 4, 4, 4]
+
+    play(tmp_path, check)

@@ -83,6 +83,7 @@ def _edited(old: str, new: str) -> bytes:
         (b"not gzip", "cannot be read"),
         (_body()[:-9], "truncated"),
         (gzip.compress(b"0" * (MAX_TEXT + 1), mtime=0), "larger"),
+        (gzip.compress(b"meter,device=d a=1 1\n" * 150_001, mtime=0), "more than 300000 tags and fields"),
         (gzip.compress(b"\xff\xfe", mtime=0), "cannot be read"),
         (gzip.compress(b"meter,device=m v=1 1", mtime=0), "does not end with"),
         (_edited("version=1i", "version=2i"), "version 2"),
