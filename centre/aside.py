@@ -29,10 +29,10 @@ class Aside:
         """Keep a message no one can read; where the folder takes it not, only the log tells of it."""
         reason = reason[:_LONGEST]
         try:
-            kept = self._put(message.topic, message.payload, reason)
+            kept, lost = self._put(message.topic, message.payload, reason), False
         except StoreError as err:
-            kept = f"not kept: {err}"
-        if self._is_news(message.topic, reason):
+            kept, lost = f"not kept: {err}", True
+        if lost or self._is_news(message.topic, reason):
             self._log.error("ingest.refused", topic=message.topic[:200], error=reason, file=kept)
 
     def readings(self, parcel: Received, refused: Reasons) -> Received:

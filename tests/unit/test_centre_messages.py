@@ -92,6 +92,19 @@ def test_messages_no_one_can_read_are_told_once_an_hour_a_cause(tmp_path: Path) 
     assert told == [TOPICS.readings, TOPICS.status] * 2
 
 
+def test_a_message_of_which_nothing_but_the_log_tells_is_told_each_time(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        (tmp_path / "dead").write_text("a file where the folder should be")
+        for _ in range(3):
+            rig.deliver(b"no parcel")
+            await rig.sleep(60)
+
+    with capture_events() as events:
+        play(tmp_path, check)
+    told = [event["file"] for event in events if event["event"] == "ingest.refused"]
+    assert ["not kept" in file for file in told] == [True] * 3
+
+
 def test_no_more_is_read_at_a_time_than_fits_and_all_of_it_is_acknowledged_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
