@@ -10,6 +10,7 @@ from centre.accounting.basic_charge import Contract
 from centre.accounting.bill import Bill, Section, Usage
 from centre.accounting.billing import NO_REACTIVE, bill
 from centre.accounting.demand import fixed_demands, peak
+from centre.accounting.intervals import Interval
 from centre.accounting.metered import Amount
 from centre.accounting.terms import ZERO, Input, Term, Total, total
 from centre.accounting.zones import day_bounds
@@ -120,7 +121,7 @@ def bills(
 def reactive_energy(
     plant: Plant, month: Period, records: Records, reactive: Records, membership: Membership
 ) -> Reactive:  # fmt: skip
-    """What came with the electricity of a month; unknown where a day of that is known and of its reactive energy not.
+    """What came with the electricity of a month; unknown where a whole day of that is known and of its own nothing.
 
     `reactive` are the records of the reactive energy, by the place of the meter of the electricity.
     """
@@ -132,7 +133,9 @@ def reactive_energy(
         if counted is not None and counted.points.counter is not None:
             names.append(f"meter:{plant.site}/{span.meter.device}/{counted.points.counter.point}/{month.label}")
             days, active = _days(counted, *bounds), _days(records[place_of(span.meter)], *bounds)
-            found = sum(days.values(), ZERO) if days and active.keys() <= days.keys() else None
+            known = [day.amount for day in days.values() if day.amount is not None]
+            over = [day for day in active.values() if not day.open]  # the running day may have come further
+            found = sum(known, ZERO) if known and all(day.start in days for day in over) else None
         total = None if found is None or total is None else total + found
     named = Input(
         id=", ".join(names) or "unmetered:reactive", value=total, unit=REACTIVE_UNIT,
@@ -141,10 +144,10 @@ def reactive_energy(
     return Reactive(month=month.label, energy=named)
 
 
-def _days(record: MeterRecord, start: int, end: int) -> dict[int, Decimal]:
-    """What a meter counted on the known days of [start, end), by their start."""
+def _days(record: MeterRecord, start: int, end: int) -> dict[int, Interval]:
+    """The known days of a meter in [start, end), by their start."""
     inside = (day.interval for day in record.days if start <= day.interval.start < end)
-    return {day.start: day.amount for day in inside if day.amount is not None}
+    return {day.start: day for day in inside if day.amount is not None}
 
 
 def usage_of(

@@ -133,6 +133,7 @@ def test_a_day_without_reactive_energy_leaves_the_month_without(found: Found) ->
 
     assert energy([0, 1, 2, 3]) == record.amount
     assert energy([0, 2, 3]) is None
+    assert energy([0, 1, 2]) == sum(day.interval.amount or 0 for day in record.days[:3])  # the last one still runs
 
 
 def test_late_reactive_energy_corrects_a_closed_month(found: Found) -> None:
