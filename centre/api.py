@@ -41,10 +41,10 @@ def routes(figures: Figures, health: Callable[[], Mapping[str, object]]) -> list
         "/api/v1/totals": api.totals,
         "/api/v1/series/{site}": api.series,
         "/api/v1/series/{site}/{device}/{point}": api.readings,
-        "/api/v1/{rest:path}": api.unknown,
     }
     watching = Route("/api/v1/plants/{site}/events", door(api.events), methods=["GET"])
-    return [watching, *(Route(path, door(answer), methods=["GET"]) for path, answer in table.items())]
+    nothing = Route("/api/v1/{rest:path}", door(api.unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return [watching, *(Route(path, door(answer), methods=["GET"]) for path, answer in table.items()), nothing]
 
 
 class _Api:
@@ -143,7 +143,7 @@ class _Api:
         return {"points": [[reading.at, reading.value] for reading in found], "truncated": truncated}
 
     async def unknown(self, request: Request) -> object:
-        raise FigureError("unknown_route", f"there is no {request.url.path[:200]} here", 404)
+        raise FigureError("unknown_route", f"there is no {request.method} {request.url.path[:200]} here", 404)
 
     async def events(self, request: Request) -> object:
         """Live values as long as the client stays; a bounded number of clients."""

@@ -295,6 +295,10 @@ def test_questions_without_an_answer_get_a_clear_error() -> None:
             answer = await client.get(f"/api/v1/{path}", number)
             assert answer["error"]["code"] == code
             assert answer["error"]["message"]
+        for method, path in (("POST", "plants"), ("DELETE", "plants/works/tree"), ("PUT", "nothing/here")):
+            refused = await client.http.request(method, f"/api/v1/{path}")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_route")
+            assert f"there is no {method} /api/v1/{path} here" in refused.json()["error"]["message"]
 
     ask(check)
 
