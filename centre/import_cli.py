@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the CSV file")
-    what.add_argument("--approve", type=int, metavar="NUMBER", help="approve a submitted form instead")
+    what.add_argument("--approve", type=_number, metavar="NUMBER", help="approve a submitted form instead")
     parser.add_argument("--settings", type=Path, required=True, metavar="CENTRE.YAML", help="settings of the centre")
     parser.add_argument("--author", required=True, help="who does it")
     parser.add_argument("--reason", default="", help="why; default: `import of FILE`")
@@ -56,6 +56,12 @@ def main(argv: list[str]) -> int:
         return 1
     print(f"form {row.id}: {row.form}, {row.rows} rows, {row.state}")
     return 0
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) < 19:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of a form")
+    return int(text)
 
 
 async def _work(setup: Setup, options: argparse.Namespace, content: bytes | None) -> FormRow:

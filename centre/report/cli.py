@@ -79,8 +79,12 @@ def report(argv: Sequence[str]) -> int:
         return 1
     if options.out is None:
         sys.stdout.buffer.write(body)
-    else:
+        return 0
+    try:
         options.out.write_bytes(body)
+    except OSError as err:
+        print(f"{options.out}: cannot be written: {err.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -110,6 +110,9 @@ def test_the_command_takes_a_file_and_another_approves(tmp_path: Path, capsys: p
     assert cli.main(["import", str(tmp_path / "p.csv"), *settings, "--author", "li", "--submit"]) == 0
     assert capsys.readouterr().out == "form 1: production, 3 rows, submitted\n"
     assert cli.main(["import", "--approve", "1", *settings, "--author", "li", "--reason", "ok"]) == 1
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["import", "--approve", "9" * 25, *settings, "--author", "wang", "--reason", "ok"])
+    assert refused.value.code == 2
     assert "somebody else" in capsys.readouterr().err
     assert cli.main(["import", "--approve", "1", *settings, "--author", "wang", "--reason", "ok"]) == 0
     assert cli.main(["import", str(tmp_path / "p.csv"), *settings, "--author", "li", "--submit"]) == 0

@@ -18,6 +18,7 @@ from centre import api_reports
 from centre.accounting.factor_choice import ReportDates
 from centre.carriers import Carrier
 from centre.period import Period
+from centre.report import cli
 from centre.report.document import Document, Name, Table, Word
 from centre.report.production import load_production
 from centre.report.reports import LEDGERS, REPORTS, YEARLY, Reports, reports
@@ -304,3 +305,13 @@ def test_a_mistake_in_the_production_names_its_line(tmp_path: Path, line: str, s
     path.write_text(CSV.splitlines()[0] + "\n" + line + "\n", "utf-8")
     with pytest.raises(ConfigError, match=re.escape(says)):
         load_production(path, {"furnace"})
+
+
+def test_a_report_that_cannot_be_written_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "asked", lambda *_: b"a report")
+    demo = str(config_dir() / "demo" / "centre.yaml")
+    for out in (tmp_path, tmp_path / "nowhere" / "r.csv"):
+        assert cli.report([demo, "jiangjin-1", "2026-10", "statement", "--out", str(out)]) == 1
+        assert capsys.readouterr().err.startswith(f"{out}: cannot be written: ")
