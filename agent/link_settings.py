@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, mod
 from agent.plan import SerialPlan, TlsPlan
 from drivers.modbus.serial_line import SerialLine
 from wattline.broker_settings import reference
+from wattline.host_name import checked_host
 from wattline.secrets import SecretRef
 from wattline.strict_yaml import Strict
 
 _TLS_PORT: Final = 802  # registered for Modbus/TCP Security
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _FORM: Final = "must be HOST:PORT, such as 10.0.0.20:502 or [fe80::1]:502"
 
 
@@ -27,8 +27,11 @@ def _endpoint(text: str) -> str:
             ipaddress.IPv6Address(host[1:-1])
         except ValueError as err:
             raise ValueError(_FORM) from err
-    elif not _HOST.fullmatch(host):
-        raise ValueError(_FORM)
+    else:
+        try:
+            checked_host(host)
+        except ValueError as err:
+            raise ValueError(f"{_FORM}: {err}") from err
     return text
 
 
@@ -39,12 +42,6 @@ def split(endpoint: str) -> tuple[str, int]:
     """Host and port of a checked endpoint."""
     host, _, port = endpoint.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-def _host(text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise ValueError("must be a host name or an address")
-    return text
 
 
 def _device_file(path: Path) -> Path:
@@ -97,7 +94,7 @@ class TlsSettings(Strict):
     certificate: Pem | None = None
     """Ours, with its chain. None: for a server that lets anybody read."""
     key: Pem | None = None
-    name: Annotated[str, AfterValidator(_host)] | None = None
+    name: Annotated[str, AfterValidator(checked_host)] | None = None
     """What stands in the server's certificate, when that is not the host of `address`."""
 
     @model_validator(mode="after")

@@ -3,12 +3,14 @@
 import argparse
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
 
 from drivers.modbus.plan import Block
 from drivers.modbus.profile import Table
 from drivers.modbus.serial_line import BAUD_RATES, SerialLine
+from wattline.host_name import checked_host
 
 _PORT: Final = 502
 _MOST_REGISTERS: Final = 2000
@@ -118,7 +120,10 @@ def endpoint(text: str) -> Endpoint:
     port = int(match[3]) if match and match[3] else _PORT
     if match is None or not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} must be HOST or HOST:PORT, such as 10.0.0.20:502 or [fe80::1]:502")
-    return Endpoint(host=match[1] or match[2], port=port)
+    try:
+        return Endpoint(host=str(IPv6Address(match[1])) if match[1] else checked_host(match[2]), port=port)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
