@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from math import ceil, floor, isfinite
-from typing import Any
+from sys import float_info
+from typing import Any, Final
 
 from drivers.modbus.profile import Family, Form, Point, Sentinel, ValueType, WordOrder
-from drivers.modbus.scaling import EXACT, Factor, digits_of, float_of, text_of
+from drivers.modbus.scaling import EXACT, MAX_FACTOR, Factor, digits_of, float_of, text_of
 from metering.faults import Fault
+
+_LARGEST_FLOAT32: Final = 3.5e38
 
 FactorKey = tuple[Decimal, tuple[str, ...]]
 """What decides a factor known only at run time: scale, and the points it is multiplied with."""
@@ -30,7 +33,7 @@ class Rule:
         self.is_float = point.type.family is Family.FLOAT
         self.number = self._number()
         self.value = self._value()
-        self.checks = [*self._digits(), *self._sentinels(), *self._range()]
+        self.checks = [*self._digits(), *self._sentinels(), *self._overflow(), *self._range()]
 
     @property
     def alone(self) -> str:
@@ -71,6 +74,13 @@ class Rule:
     def _sentinels(self) -> Iterable[str]:
         for sentinel in self.point.sentinels:
             yield f"not {_is_sentinel(self.point.type, sentinel, self.raw)}"
+
+    def _overflow(self) -> Iterable[str]:
+        """A float that its factor would make infinite: no parcel with that could be read."""
+        factor = MAX_FACTOR if self.key is not None else abs(float(self.point.scale))
+        largest = float_info.max if self.point.type.registers > 2 else _LARGEST_FLOAT32
+        if self.is_float and factor > float_info.max / largest:
+            yield f"abs({self.raw}) <= {float_info.max / factor!r}"
 
     def _range(self) -> Iterable[str]:
         """Checks the raw number where the factor is known, so that the usual case costs one comparison."""

@@ -2,17 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from sys import float_info
 from types import MappingProxyType
+from typing import Final
 
 from drivers.modbus.decode import BlockDecoder, compile_block
 from drivers.modbus.decode_rules import FactorKey, factor_key
 from drivers.modbus.plan import Block
 from drivers.modbus.profile import Computed, Family, Point
-from drivers.modbus.scaling import Factor, number_of
+from drivers.modbus.scaling import MAX_FACTOR, Factor, number_of
 from metering.faults import Fault
 from metering.float32 import shortest_float32
 from metering.sweep import Value
 
+_LARGEST: Final = Decimal(float_info.max)
 Decoded = tuple[dict[str, Value], dict[str, Fault], Mapping[str, Decimal]]
 
 
@@ -76,7 +79,10 @@ class SweepDecoder:
                 continue
             total = sum((self._decimal(name, values[name]) for name in computed.plus), Decimal(0))
             less = sum((self._decimal(name, values[name]) for name in computed.minus), Decimal(0))
-            values[computed.name] = number_of(total - less)
+            if abs(total - less) > _LARGEST:
+                faults[computed.name] = Fault.OUT_OF_RANGE
+            else:
+                values[computed.name] = number_of(total - less)
         for name in self._hidden:
             values.pop(name, None)
             faults.pop(name, None)
@@ -132,7 +138,10 @@ def _is_single(point: Point) -> bool:
 
 
 def _product(key: FactorKey, multipliers: Mapping[str, Decimal]) -> Factor | None:
-    """Scale x multipliers; None when one is missing, or not above 0: a meter without its ratio set measures nothing."""
+    """Scale x multipliers; None when one is missing, or not above 0: a meter without its ratio set measures nothing.
+
+    None, too, for a product no installation has: ratios read in the wrong word order.
+    """
     scale, names = key
     product = scale
     for name in names:
@@ -140,4 +149,4 @@ def _product(key: FactorKey, multipliers: Mapping[str, Decimal]) -> Factor | Non
         if multiplier is None or multiplier <= 0:
             return None
         product *= multiplier
-    return Factor.of(product)
+    return Factor.of(product) if abs(product) <= MAX_FACTOR else None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.modbus.decode import compile_block
 from drivers.modbus.plan import Block
-from drivers.modbus.profile import Form, Point, Table, WordOrder
+from drivers.modbus.profile import Computed, Form, Point, Table, WordOrder
 from drivers.modbus.scaling import Factor
 from drivers.modbus.sweep_decoder import SweepDecoder
 from metering.faults import Fault
@@ -260,3 +260,27 @@ def test_a_factor_splits_into_whole_number_and_places(number: Decimal) -> None:
     assume(number != 0)
     factor = Factor.of(number)
     assert Decimal(factor.over).scaleb(-factor.places) == number
+
+
+def test_no_registers_make_a_value_that_nobody_could_read() -> None:
+    """One infinite value would spoil the whole parcel, with the readings of all other meters."""
+    registers = struct.pack(">dddfffdH", 1e306, 1e307, 1.7e308, 3e38, 3e38, 3e38, 1e300, 65535)
+    points = (
+        make_point("cfg_scaled", 0, "f64", scale=Decimal(1000)),
+        make_point("cfg_multiplied", 4, "f64", multiply_by=("ct_ratio",)),
+        make_point("cfg_plain", 8, "f64"),
+        make_point("cfg_single", 12, "f32", multiply_by=("ct_ratio", "pt_ratio")),
+        make_point("ct_ratio", 14, "f32"),
+        make_point("cfg_other", 16, "f32", multiply_by=("ct_ratio",)),
+        make_point("pt_ratio", 18, "f64"),
+        make_point("cfg_small", 22, "u16", multiply_by=("pt_ratio",)),
+    )
+    block = Block(table=Table.HOLDING, address=0, count=23, points=points)
+    both = Computed(name="cfg_both", quantity=points[0].quantity, plus=("cfg_plain", "cfg_plain"))
+    values, faults, _ = SweepDecoder((block,), [p.name for p in points] + ["cfg_both"], (both,)).decode([registers])
+    assert set(values) == {"cfg_plain", "ct_ratio", "cfg_other", "pt_ratio"}
+    assert faults == {
+        "cfg_scaled": Fault.OUT_OF_RANGE, "cfg_multiplied": Fault.OUT_OF_RANGE, "cfg_single": Fault.NO_MULTIPLIER,
+        "cfg_small": Fault.NO_MULTIPLIER, "cfg_both": Fault.OUT_OF_RANGE,
+    }  # fmt: skip
+    assert all(math.isfinite(value) for value in values.values() if isinstance(value, float))
