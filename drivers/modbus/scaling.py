@@ -12,7 +12,7 @@ EXACT: Final = 10**15
 """Below this a whole number has at most 15 digits, and its decimal fractions survive the way through a double."""
 
 MAX_FACTOR: Final = 1e60
-"""No scale times ratios is beyond this: a float32 and a sum of them stay finite whatever stands in the registers."""
+"""No scale times ratios is beyond this, or below its inverse: what is multiplied or divided by it stays a number."""
 
 _POWERS: Final[tuple[int, ...]] = tuple(10**places for places in range(40))
 _NO_TEXT: Final = "\x00 \xff"

@@ -149,4 +149,4 @@ def _product(key: FactorKey, multipliers: Mapping[str, Decimal]) -> Factor | Non
         if multiplier is None or multiplier <= 0:
             return None
         product *= multiplier
-    return Factor.of(product) if abs(product) <= MAX_FACTOR else None
+    return Factor.of(product) if 1 / MAX_FACTOR <= abs(product) <= MAX_FACTOR else None

@@ -284,3 +284,17 @@ def test_no_registers_make_a_value_that_nobody_could_read() -> None:
         "cfg_small": Fault.NO_MULTIPLIER, "cfg_both": Fault.OUT_OF_RANGE,
     }  # fmt: skip
     assert all(math.isfinite(value) for value in values.values() if isinstance(value, float))
+
+
+def test_a_ratio_next_to_nothing_is_none() -> None:
+    """The digits of a float32 are found by dividing by its factor, and nothing is divided by 1e-340."""
+    registers = struct.pack(">ffd", 230.1, 1e-40, 1e-300)
+    points = (
+        make_point("cfg_single", 0, "f32", multiply_by=("ct_ratio", "pt_ratio")),
+        make_point("ct_ratio", 2, "f32"),
+        make_point("pt_ratio", 4, "f64"),
+    )
+    block = Block(table=Table.HOLDING, address=0, count=8, points=points)
+    values, faults, float32 = SweepDecoder((block,), [point.name for point in points]).decode([registers])
+    assert faults == {"cfg_single": Fault.NO_MULTIPLIER}
+    assert encode_sweep(Sweep(device="a", taken_at=1, values=values, faults=faults, float32=float32), "")
