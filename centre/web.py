@@ -18,11 +18,12 @@ from centre.errors import FigureError
 from centre.plant import Node, Plant
 from centre.store.base import StoreError
 from centre.views import Energy, Hours, Live, Load
+from centre.web_attention import gap_views, troubles
 from centre.web_curve import curve
 from centre.web_headers import PageHeaders
 from centre.web_hours import hours_view
 from centre.web_i18n import Words
-from centre.web_live import gap_views, gateway_views, live_view, meter_key, troubles
+from centre.web_live import gateway_views, live_view, meter_key
 from centre.web_panel import panel_view
 from centre.web_render import Answer, Renderer, plant_of
 

@@ -13,8 +13,9 @@ from starlette.applications import Starlette
 from centre.accounting.hours import DeviceHour
 from centre.gaps import Cause, Gap, GapState
 from centre.web import routes
+from centre.web_attention import troubles
 from centre.web_i18n import load_words
-from centre.web_live import live_view, troubles
+from centre.web_live import live_view
 from metering.parcel import TimeQuality
 from support.page_figures import NOW, PLANT, START, HandMade
 from wattline.clock import NS
