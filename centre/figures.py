@@ -17,7 +17,7 @@ from centre.gaps import windows
 from centre.live import gateway_state, live_view
 from centre.plant import Plant
 from centre.points import Directory, MeterPoints
-from centre.store.base import Bucket, Grain, Reading, SeriesKey, Store, Totals
+from centre.store.base import FAR_NS, Bucket, Grain, Reading, SeriesKey, Store, Totals
 from centre.views import (
     Completeness,
     DeviceHours,
@@ -36,7 +36,6 @@ from wattline.clock import NS, Clock
 
 MAX_READINGS: Final = 100_000
 MAX_RANGE_NS: Final = 31 * 24 * 3600 * NS
-_FAR: Final = 2**63 - 1
 _LIVE_FOR_S: Final = 1.0
 _UNDER_WAY_NS: Final = 30 * NS  # readings this young may still be in the spool, or not accounted yet
 _EARLIEST: Final = date(2020, 1, 1)
@@ -288,5 +287,5 @@ class Figures:
         """The time of the first reading ever."""
         if series is None:
             return None
-        first = await self._store.read(series, 0, _FAR, limit=1)
+        first = await self._store.read(series, 0, FAR_NS, limit=1)
         return first[0].at if first else None

@@ -1,14 +1,12 @@
 """When the meter behind a counter was changed, as its serial numbers tell."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from centre.recount import CHUNK_READINGS
 from centre.register_samples import epoch_of, samples_of
-from centre.store.base import Dirty, SeriesKey, Store
+from centre.store.base import FAR_NS, Dirty, SeriesKey, Store
 from metering.quantities import IDENTITY
-
-_FAR: Final = 2**63 - 1
 
 
 class _Known(NamedTuple):
@@ -44,7 +42,7 @@ class MeterChanges:
         until = -1
         for last, first in await self._store.changes(identity(counter)):
             inside = await self._store.read(counter, last + 1, first + 1, limit=CHUNK_READINGS)
-            inside = inside or await self._store.read(counter, first + 1, _FAR, limit=1)
+            inside = inside or await self._store.read(counter, first + 1, FAR_NS, limit=1)
             found.append(epoch_of(samples_of([*await self._store.before(counter, last + 1, 1), *inside])))
             until = max([first, *(reading.at for reading in inside)])
         at = tuple(epoch for epoch in found if epoch is not None)

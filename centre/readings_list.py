@@ -18,11 +18,10 @@ from centre.meter_changes import MeterChanges
 from centre.points import MeterPoints
 from centre.recount import AFTER, BEFORE, CHUNK_NS, CHUNK_READINGS, register_of
 from centre.register_samples import exact, samples_of
-from centre.store.base import Grain, Reading, SeriesKey, Store
+from centre.store.base import FAR_NS, Grain, Reading, SeriesKey, Store
 from centre.trace_registers import CHECKED, may_be_filled, substitute, what_happened
 
 _SHARE: Final = Decimal("1e-9")
-_FAR: Final = 2**63 - 1
 SUSPECT: Final = "the gateway did not believe it"
 DROPPED: Final = "not believed: the readings around it contradict it"
 FIRST: Final = "the reading that the next one is compared with"
@@ -93,7 +92,7 @@ async def _whole(store: Store, points: MeterPoints, intervals: Sequence[Interval
 
 async def _across(store: Store, points: MeterPoints, counter: SeriesKey, at: int) -> list[Step]:
     """The pause over `at` that was filled, if there is one."""
-    around = [*await store.before(counter, at, BEFORE), *await store.read(counter, at, _FAR, limit=AFTER)]
+    around = [*await store.before(counter, at, BEFORE), *await store.read(counter, at, FAR_NS, limit=AFTER)]
     register = register_of(points, samples_of([reading for reading in around if not reading.suspect]))
     return [step for step in register.steps if step.start < at < step.end and _joins(step, points)]
 
@@ -121,7 +120,7 @@ class _Work:
         readings = [
             *await self.store.before(self.counter, start, BEFORE),
             *await self.store.read(self.counter, start, end + 1, limit=CHUNK_READINGS),
-            *await self.store.read(self.counter, end + 1, _FAR, limit=AFTER),
+            *await self.store.read(self.counter, end + 1, FAR_NS, limit=AFTER),
         ]
         samples = samples_of([reading for reading in readings if not reading.suspect])
         register = register_of(self.points, samples)

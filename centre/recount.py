@@ -22,7 +22,7 @@ from centre.carriers import CARRIERS, Flow
 from centre.plant import Plant
 from centre.points import MeterPoints
 from centre.register_samples import samples_in
-from centre.store.base import Columns, Dirty, Reading, SeriesKey, Store
+from centre.store.base import FAR_NS, Columns, Dirty, Reading, SeriesKey, Store
 from centre.thinning import Outline, outlined, thinned
 from wattline.clock import NS
 
@@ -31,7 +31,6 @@ CHUNK_READINGS: Final = 200_000
 BEFORE: Final = 32  # readings before a stretch, so that the state of the register at its start is known
 AFTER: Final = 3  # and behind it: as many as decide whether its last step was an error
 _GUESS: Final = 2 * AFTER
-_FAR: Final = 2**63 - 1
 _PER_UNIT: Final = {"W": 1000}
 
 History = Callable[[int, int], Awaitable[Mapping[int, Interval]]]
@@ -168,10 +167,10 @@ class Recount:
     async def _ahead(self, at: int) -> list[Reading]:
         """The first readings from `at`: as many as decide, or as it takes to reach one that is not suspect."""
         count = AFTER
-        readings = await self.store.read(self.series, at, _FAR, limit=count)
+        readings = await self.store.read(self.series, at, FAR_NS, limit=count)
         while len(readings) == count < CHUNK_READINGS and all(reading.suspect for reading in readings):
             count *= 8
-            readings = await self.store.read(self.series, at, _FAR, limit=count)
+            readings = await self.store.read(self.series, at, FAR_NS, limit=count)
         return list(readings)
 
 

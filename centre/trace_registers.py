@@ -18,12 +18,11 @@ from centre.accounting.zones import quarter_floor
 from centre.meter_changes import MeterChanges
 from centre.points import MeterPoints
 from centre.register_samples import samples_of
-from centre.store.base import Bucket, Grain, Reading, SeriesKey, Store
+from centre.store.base import FAR_NS, Bucket, Grain, Reading, SeriesKey, Store
 
 _BEFORE: Final = 32
 _AFTER: Final = 4
 _NEWER: Final = 1000  # readings that may wait to be accounted
-_FAR: Final = 2**63 - 1
 _MOST: Final = 3_000_000
 CHECKED: Final = "the register does not know it: what the check meter beside it counted"
 PAUSE_CHECKED: Final = "the part of a pause that lies in the period: as the check meter beside it counted"
@@ -174,7 +173,7 @@ class _Reader:
     async def _around(self, at: int) -> list[Reading]:
         return [
             *await self._store.before(self._series, at, _BEFORE),
-            *await self._store.read(self._series, at, _FAR, limit=_AFTER),
+            *await self._store.read(self._series, at, FAR_NS, limit=_AFTER),
         ]
 
     async def walk(self, first: Edge, last: Edge) -> Stretch:
@@ -182,7 +181,7 @@ class _Reader:
         readings = [
             *await self._store.before(self._series, first.at, _BEFORE),
             *await self._store.read(self._series, first.at, last.at, limit=_MOST),
-            *await self._store.read(self._series, last.at, _FAR, limit=_AFTER),
+            *await self._store.read(self._series, last.at, FAR_NS, limit=_AFTER),
         ]
         samples = {sample.at: sample for sample in _believed(readings)}
         steps = deltas(list(samples.values()), self._rule).steps

@@ -16,6 +16,9 @@ from metering.status import State, Status
 from metering.sweep import DeviceInfo, Value
 from metering.topics import Committed
 
+FAR_NS: Final = 2**63 - 1
+"""After every time: the end of a range that has none."""
+
 EARLIEST_NS: Final = 1_577_836_800_000_000_000
 """2020-01-01: before Wattline, so no meter was read then."""
 
