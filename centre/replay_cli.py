@@ -87,12 +87,12 @@ def request_of(start: int | None, end: int | None, parcels: list[tuple[int, int,
     return replace(whole, start=start or 0, end=whole.end if end is None else end)
 
 
-async def ask(broker: Broker, topics: Topics, request: ReplayRequest, *, answer_s: float = _ANSWER_S) -> None:
+async def ask(broker: Broker, topics: Topics, request: ReplayRequest) -> None:
     """Return when all is stored; raises NotReplayed or BrokerError."""
     async with broker.connect() as connection:
         await connection.subscribe(topics.status)
         await connection.publish(topics.replay, encode_replay(request))
-        within_s, told, last = answer_s, False, -1
+        within_s, told, last = _ANSWER_S, False, -1
         messages = connection.messages()
         while True:
             try:

@@ -50,6 +50,7 @@ _SILENT: Final = 1.5  # keep-alives without a byte from the broker, of which one
 _RENEWAL_S: Final = 60.0  # between two looks at the files of credentials and certificates
 _UNACKED: Final = 0.5  # keep-alives for the broker's host to acknowledge a byte: TCP_USER_TIMEOUT
 _HEADER: Final = 64  # of a PUBLISH beyond topic and payload, at most
+_MOST_BYTES: Final = 16 * 1024 * 1024  # of a packet to us
 _UNSENT_BOUND: Final = 1000  # messages of QoS 0 held for a slow reader; QoS 1 is bounded by the receive maximum
 _PACKET_TOO_LARGE: Final = 0x95
 _BUSY: Final = frozenset({0x88, 0x89, 0x97, 0x9F})  # unavailable, busy, quota, connection rate: come again later
@@ -72,7 +73,6 @@ class PahoBroker:
         keepalive_s: int = 30,
         window: int = 20,
         receive_maximum: int = 20,
-        maximum_packet_bytes: int = 16 * 1024 * 1024,
     ) -> None:
         self._address = address
         self._persistent = persistent
@@ -80,7 +80,6 @@ class PahoBroker:
         self._keepalive_s = keepalive_s
         self._window = window
         self._receive_maximum = receive_maximum
-        self._maximum_packet_bytes = maximum_packet_bytes
 
     @asynccontextmanager
     async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
@@ -130,7 +129,7 @@ class PahoBroker:
         # its attributes are made at run time
         properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = self._receive_maximum
-        properties.MaximumPacketSize = self._maximum_packet_bytes
+        properties.MaximumPacketSize = _MOST_BYTES
         if self._persistent:
             properties.SessionExpiryInterval = self._session_expiry_s
         return client.connect(

@@ -16,6 +16,7 @@ from centre.accounting.intervals import QUARTER_NS
 from centre.accounting.metered import Metered
 
 _HOUR_NS: Final = 3600 * 10**9
+_PERIOD_S: Final = 900
 _KW_PLACES: Final = 6
 
 NO_ENERGY: Final = "no_energy"
@@ -41,36 +42,35 @@ class Demand:
     estimated: bool = False
 
 
-def fixed_demands(intervals: Iterable[Metered], *, width_ns: int = QUARTER_NS) -> tuple[Demand, ...]:
-    """The demand of every known interval of `width_ns`; others are passed over: an hour's mean understates."""
+def fixed_demands(intervals: Iterable[Metered]) -> tuple[Demand, ...]:
+    """The demand of every known quarter of an hour; others are passed over: an hour's mean understates."""
     return tuple(
         Demand(
-            kw=_kw(found.amount, width_ns),
+            kw=_kw(Fraction(found.amount)),
             start=found.start,
             end=found.end,
             kind=DemandKind.FIXED,
             estimated=bool(found.estimated),
         )
         for found in sorted(intervals, key=lambda found: found.start)
-        if found.amount is not None and found.end - found.start == width_ns
+        if found.amount is not None and found.end - found.start == QUARTER_NS
     )
 
 
-def sliding_demands(intervals: Iterable[Metered], *, width_ns: int = QUARTER_NS) -> tuple[Demand, ...]:
-    """The demand of every window of `width_ns` that known intervals fill without a gap, moved by one of them."""
+def sliding_demands(intervals: Iterable[Metered]) -> tuple[Demand, ...]:
+    """The demand of every 15 minutes that known intervals fill without a gap, moved by one of them."""
     found: list[Demand] = []
     for run in _runs(intervals):
         first, energy, estimated = 0, Fraction(0), 0
         for last, interval in enumerate(run):
             energy += Fraction(interval.amount or 0)
             estimated += bool(interval.estimated)
-            while first <= last and interval.end - run[first].start > width_ns:
+            while first <= last and interval.end - run[first].start > QUARTER_NS:
                 energy -= Fraction(run[first].amount or 0)
                 estimated -= bool(run[first].estimated)
                 first += 1
-            if first <= last and interval.end - run[first].start == width_ns:
-                kw = rounded(energy * _HOUR_NS / width_ns, _KW_PLACES)
-                start = run[first].start
+            if first <= last and interval.end - run[first].start == QUARTER_NS:
+                start, kw = run[first].start, _kw(energy)
                 found.append(
                     Demand(kw=kw, start=start, end=interval.end, kind=DemandKind.SLIDING, estimated=estimated > 0)
                 )
@@ -90,8 +90,8 @@ def _runs(intervals: Iterable[Metered]) -> Iterable[list[Metered]]:
         yield run
 
 
-def _kw(energy: Decimal, width_ns: int) -> Decimal:
-    return rounded(Fraction(energy) * _HOUR_NS / width_ns, _KW_PLACES)
+def _kw(energy: Fraction) -> Decimal:
+    return rounded(energy * _HOUR_NS / QUARTER_NS, _KW_PLACES)
 
 
 def peak(demands: Iterable[Demand]) -> Demand | None:
@@ -148,17 +148,16 @@ def forecast(
     elapsed_s: int,
     powers_kw: Sequence[Decimal],
     contract_kw: Decimal,
-    period_s: int = 900,
 ) -> Forecast:
-    """From the energy since the period began, `elapsed_s` (less than `period_s`) ago, and late powers, newest last."""
+    """From the energy since the period began, `elapsed_s` (less than 900) ago, and late powers, newest last."""
     if energy_kwh is None or not powers_kw:
         reason = NO_ENERGY if energy_kwh is None else NO_POWER
         return Forecast(
             kw=None, low_kw=None, high_kw=None, contract_kw=contract_kw, allowed_kw=None, shed_kw=None,
             outlook=None, reason=reason,
         )  # fmt: skip
-    rest = Fraction(period_s - elapsed_s, period_s)
-    sofar = Fraction(energy_kwh) * 3600 / period_s
+    rest = Fraction(_PERIOD_S - elapsed_s, _PERIOD_S)
+    sofar = Fraction(energy_kwh) * 3600 / _PERIOD_S
     expected, low, high = (sofar + Fraction(power) * rest for power in (powers_kw[-1], min(powers_kw), max(powers_kw)))
     contract = Fraction(contract_kw)
     allowed = max(Fraction(0), (contract - sofar) / rest)

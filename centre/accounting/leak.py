@@ -37,7 +37,7 @@ class Night:
     reason: str | None = None
 
 
-def night_flow(day: date, intervals: Iterable[Metered], *, start: int, end: int, width_ns: int = _HOUR_NS) -> Night:
+def night_flow(day: date, intervals: Iterable[Metered], *, start: int, end: int) -> Night:
     """F11's MNF of [start, end): 02-04 h by the local clock, or any window without production."""
     inside = sorted(
         (found for found in intervals if found.amount is not None and start <= found.start and found.end <= end),
@@ -47,16 +47,16 @@ def night_flow(day: date, intervals: Iterable[Metered], *, start: int, end: int,
     for first in range(len(inside)):
         volume, estimated, reached = Fraction(0), False, inside[first].start
         for found in inside[first:]:
-            if found.start != reached or found.end - inside[first].start > width_ns:
+            if found.start != reached or found.end - inside[first].start > _HOUR_NS:
                 break
             volume += Fraction(found.amount or 0)
             estimated = estimated or bool(found.estimated)
             reached = found.end
-        if reached - inside[first].start == width_ns and (best is None or volume < best[0]):
+        if reached - inside[first].start == _HOUR_NS and (best is None or volume < best[0]):
             best = (volume, inside[first].start, estimated)
     if best is None:
         return Night(day=day, flow=None, start=None, reason=NO_QUIET_HOUR)
-    return Night(day=day, flow=rounded(best[0] * _HOUR_NS / width_ns, _PLACES), start=best[1], estimated=best[2])
+    return Night(day=day, flow=rounded(best[0], _PLACES), start=best[1], estimated=best[2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

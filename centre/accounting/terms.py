@@ -165,11 +165,11 @@ def rounded(value: Fraction, places: int = PLACES) -> Decimal:
     return Decimal(round(value * 10**places)).scaleb(-places, _WIDE)
 
 
-def weighted_shares(inputs: Iterable[Input], places: int = 4) -> dict[str, Decimal]:
+def weighted_shares(inputs: Iterable[Input]) -> dict[str, Decimal]:
     """Quality shares of a sum, weighted by quantity; inputs without shares do not take part."""
     weights: dict[str, Fraction] = {}
     for item in inputs:
         for flag, share in item.shares:
             weights[flag] = weights.get(flag, Fraction(0)) + Fraction(share) * abs(Fraction(item.value or 0))
     whole = sum(weights.values(), Fraction(0))
-    return {flag: rounded(weight / whole, places) for flag, weight in sorted(weights.items()) if weight}
+    return {flag: rounded(weight / whole, 4) for flag, weight in sorted(weights.items()) if weight}
