@@ -9,12 +9,10 @@ from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from centre.accounting.calendar import Month
 from centre.accounting.certificates import Certificate, Entry, Issue, Retire, Transfer, Validity, last_month
-from centre.api_door import Said, api_routes, asked
+from centre.api_door import Said, api_routes, asked, month_in
 from centre.books import certificates
 from centre.books.file import Books
-from centre.errors import BadQuestion
 
 Code = Annotated[str, StringConstraints(pattern=r"^[\w.:/-]{1,120}$")]
 _MOST: Final = 10_000
@@ -106,8 +104,5 @@ class _Api:
 
 
 def _month(text: str) -> date:
-    try:
-        month = Month.of(text)
-    except ValueError as err:
-        raise BadQuestion(f"month: {err}") from None
+    month = month_in(text)
     return date(month.year, month.month, 1)

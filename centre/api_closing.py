@@ -5,10 +5,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from centre.accounting.calendar import Month
-from centre.api_door import Said, api_routes, asked
+from centre.api_door import Said, api_routes, asked, month_in
 from centre.closing import Closings
-from centre.errors import BadQuestion
 from wattline.strict_yaml import Strict
 
 _MONTH: Final = "/plants/{site}/closings/{month}"
@@ -28,18 +26,18 @@ def closing_routes(closings: Closings) -> list[BaseRoute]:
         return {"closings": await closings.closings(request.path_params["site"])}
 
     async def one(request: Request) -> object:
-        return await closings.closed(request.path_params["site"], _month(request))
+        return await closings.closed(request.path_params["site"], month_in(request.path_params["month"]))
 
     async def close(request: Request) -> object:
-        month, said = _month(request), await asked(request, Signed)
+        month, said = month_in(request.path_params["month"]), await asked(request, Signed)
         return await closings.close(request.path_params["site"], month, author=said.author, reason=said.reason)
 
     async def reopen(request: Request) -> object:
-        month, said = _month(request), await asked(request, Said)
+        month, said = month_in(request.path_params["month"]), await asked(request, Said)
         return await closings.reopen(request.path_params["site"], month, author=said.author, reason=said.reason)
 
     async def corrections(request: Request) -> object:
-        found = await closings.closed(request.path_params["site"], _month(request))
+        found = await closings.closed(request.path_params["site"], month_in(request.path_params["month"]))
         return {"closing": found.closing, "corrections": found.corrections}
 
     return api_routes(
@@ -51,10 +49,3 @@ def closing_routes(closings: Closings) -> list[BaseRoute]:
             ("GET", f"{_MONTH}/corrections"): corrections,
         }
     )
-
-
-def _month(request: Request) -> Month:
-    try:
-        return Month.of(request.path_params["month"])
-    except ValueError as err:
-        raise BadQuestion(f"month {err}") from None

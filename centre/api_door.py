@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from centre.accounting.calendar import Month
 from centre.errors import BadQuestion, FigureError
 from centre.json_views import to_json
 from centre.store.base import StoreError
@@ -86,6 +87,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no number")
+
+
+def month_in(text: str) -> Month:
+    """`2026-10`; raises BadQuestion."""
+    try:
+        return Month.of(text)
+    except ValueError as err:
+        raise BadQuestion(f"month: {err}") from None
 
 
 async def body(request: Request, kind: str) -> bytes:

@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from centre.api_door import api_routes
+from centre.api_door import api_routes, month_in
 from centre.forwarding import Forwarder
-from centre.upper import UpperFigures, month_in
+from centre.upper import UpperFigures
 
 
 def routes(figures: UpperFigures) -> list[BaseRoute]:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from centre.accounting.calendar import Month
-from centre.api_door import Said, api_routes, asked, body
+from centre.api_door import Said, api_routes, asked, body, month_in
 from centre.books.forms import FormRow, State
 from centre.dead_letters import DeadLetters
 from centre.errors import BadQuestion
@@ -124,7 +124,7 @@ class _Api:
         found = await self._manual.approve_many(
             said.forms,
             site=said.site,
-            month=_month(said.month) if said.month else None,
+            month=month_in(said.month) if said.month else None,
             author=said.author,
             reason=said.reason,
         )
@@ -153,13 +153,6 @@ class _Api:
             raise BadQuestion(f"from and to: {err}") from None
         found = await self._manual.entries(request.path_params["site"], form, [first, last])
         return {"entries": [_entry(entry) for entry in found]}
-
-
-def _month(text: str) -> Month:
-    try:
-        return Month.of(text)
-    except ValueError as err:
-        raise BadQuestion(f"month: {err}") from None
 
 
 def _number(request: Request) -> int:

@@ -21,7 +21,7 @@ from centre.books.received import Series
 from centre.carriers import CARRIERS, Carrier, Flow
 from centre.entities import Entities, EntityKind
 from centre.entities_tree import members
-from centre.errors import BadQuestion, FigureError
+from centre.errors import FigureError
 from centre.manual import Manual
 from centre.manual_figures import value_added
 from centre.plant import Plant
@@ -217,11 +217,3 @@ def _told(missing: Sequence[str]) -> str:
 
 def _units(found: Sequence[NodeInterval], unit: str) -> set[str]:
     return {f"came in {one.unit}" for one in found if one.unit != unit}
-
-
-def month_in(text: str) -> Month:
-    """Raises BadQuestion."""
-    try:
-        return Month.of(text)
-    except ValueError as err:
-        raise BadQuestion(f"month: {err}") from None

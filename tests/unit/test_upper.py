@@ -15,6 +15,7 @@ import yaml
 from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.terms import Input
 from centre.accounting.zones import day_bounds
+from centre.api_door import month_in
 from centre.books import received
 from centre.books.file import Books
 from centre.carriers import Carrier
@@ -22,7 +23,7 @@ from centre.entities_kept import EntityBook
 from centre.errors import BadQuestion, FigureError
 from centre.manual import Manual
 from centre.settings import Setup, load_setup
-from centre.upper import UpperFigures, both, month_in
+from centre.upper import UpperFigures, both
 from centre.upper_rollup import NOT_RECEIVED
 from metering.intervals import NOT_METERED, WITHDRAWN, IntervalParcel, NodeInterval
 from metering.parcel import ParcelId
