@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -10,16 +9,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from metering.parcel import ParcelId, seal
 from metering.status import encode_status
 from metering.topics import Committed, Topics, decode_committed
-from support.mosquitto import Mosquitto, free_port
+from support.centre_process import CentreProcess
+from support.mosquitto import Mosquitto
 from support.store_contract import device, status, sweep
 from wattline.mqtt import Address, PahoBroker
 
@@ -39,70 +37,13 @@ def body(seq: int) -> bytes:
     return seal(moved, site="works", gateway="press-shop", parcel_id=ParcelId(epoch=7, seq=seq), dropped=0).body
 
 
-class Centre:
-    """The process, with its settings in `folder`."""
-
-    def __init__(self, folder: Path, broker_port: int) -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.settings = folder / "centre.yaml"
-        self.settings.write_text(
-            yaml.safe_dump(
-                {
-                    "listen": f"127.0.0.1:{self.port}",
-                    "broker": {"url": f"mqtt://127.0.0.1:{broker_port}"},
-                    "store": {"sqlite": "centre.db"},
-                    "plants": [
-                        {
-                            "site": "works",
-                            "name": {"en": "Works", "zh": "工厂"},
-                            "zone": "Asia/Shanghai",
-                            "region": "CN-Chongqing",
-                            "tree": {
-                                "id": "plant",
-                                "name": {"en": "Plant", "zh": "全厂"},
-                                "meters": [{"device": "incomer", "carrier": "electricity", "flow": "import"}],
-                            },
-                        }
-                    ],
-                }
-            )
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
-
-    def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "wattline", "centre", "run", str(self.settings)],
-                stderr=log,
-                env={name: value for name, value in os.environ.items() if not name.startswith("WATTLINE_")},
-            )
-        self.wait(lambda: self.get("/healthz")["broker"] == "connected")
-
-    def end(self, number: int) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(15)
-
-    def get(self, path: str) -> Any:
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5).raise_for_status().json()
-
-    def wait(self, what: Any, seconds: float = 20) -> None:
-        until = time.monotonic() + seconds
-        while True:
-            assert self.process is not None
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            try:
-                if what():
-                    return
-            except (httpx.TransportError, KeyError):
-                pass
-            assert time.monotonic() < until, (self.folder / "log").read_text()
-            time.sleep(0.05)
+def of_works(folder: Path, broker_port: int) -> CentreProcess:
+    """With one plant, in `folder`."""
+    names = {"en": "Works", "zh": "工厂"}
+    meters = [{"device": "incomer", "carrier": "electricity", "flow": "import"}]
+    place = {"site": "works", "name": names, "zone": "Asia/Shanghai", "region": "CN-Chongqing"}
+    plant = {**place, "tree": {"id": "plant", "name": names, "meters": meters}}
+    return CentreProcess(folder, broker={"url": f"mqtt://127.0.0.1:{broker_port}"}, plants=[plant])
 
 
 @pytest.fixture
@@ -113,12 +54,10 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def centre(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Centre]:
-    found = Centre(tmp_path, mosquitto.port)
+def centre(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[CentreProcess]:
+    found = of_works(tmp_path, mosquitto.port)
     yield found
-    if found.process is not None and found.process.poll() is None:
-        found.process.kill()
-        found.process.wait()
+    found.clean_up()
 
 
 async def publish(port: int, seqs: range, pause_s: float = 0.0) -> None:
@@ -152,7 +91,7 @@ async def committed(port: int, seq: int) -> Committed:
     raise AssertionError("the stream of messages ended")
 
 
-def test_parcels_reach_store_watermark_and_api(centre: Centre, mosquitto: Mosquitto) -> None:
+def test_parcels_reach_store_watermark_and_api(centre: CentreProcess, mosquitto: Mosquitto) -> None:
     centre.start()
     asyncio.run(publish(mosquitto.port, range(1, 21)))
     assert asyncio.run(committed(mosquitto.port, 20)).watermark(7) == 20
@@ -174,7 +113,9 @@ def test_parcels_reach_store_watermark_and_api(centre: Centre, mosquitto: Mosqui
     assert "traceback" not in (centre.folder / "log").read_text().lower()
 
 
-def test_a_killed_centre_stores_every_reading_once_after_its_restart(centre: Centre, mosquitto: Mosquitto) -> None:
+def test_a_killed_centre_stores_every_reading_once_after_its_restart(
+    centre: CentreProcess, mosquitto: Mosquitto
+) -> None:
     centre.start()
 
     async def disturb() -> None:
@@ -192,7 +133,7 @@ def test_a_killed_centre_stores_every_reading_once_after_its_restart(centre: Cen
     assert centre.end(signal.SIGINT) == 0
 
 
-def test_two_workers_share_the_parcels_of_the_one_before_them(centre: Centre, mosquitto: Mosquitto) -> None:
+def test_two_workers_share_the_parcels_of_the_one_before_them(centre: CentreProcess, mosquitto: Mosquitto) -> None:
     centre.start()
     asyncio.run(publish(mosquitto.port, range(1, 6)))
     asyncio.run(committed(mosquitto.port, 5))
@@ -211,7 +152,7 @@ def test_two_workers_share_the_parcels_of_the_one_before_them(centre: Centre, mo
 
 
 def test_the_session_of_the_worker_that_was_alone_is_ended_when_several_take_over(
-    centre: Centre, mosquitto: Mosquitto
+    centre: CentreProcess, mosquitto: Mosquitto
 ) -> None:
     centre.start()
     assert centre.end(signal.SIGTERM) == 0
@@ -227,7 +168,7 @@ def test_the_session_of_the_worker_that_was_alone_is_ended_when_several_take_ove
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_broker_that_is_killed_is_noticed_and_all_workers_come_back(
-    centre: Centre, mosquitto: Mosquitto, workers: int
+    centre: CentreProcess, mosquitto: Mosquitto, workers: int
 ) -> None:
     def connected(count: int) -> None:
         centre.wait(lambda: centre.get("/healthz")["workers"] == f"{count} of {workers} connected")
@@ -246,7 +187,7 @@ def test_a_broker_that_is_killed_is_noticed_and_all_workers_come_back(
 
 
 def test_a_taken_address_and_a_wrong_file_are_told_without_a_traceback(tmp_path: Path) -> None:
-    centre = Centre(tmp_path, 1)
+    centre = of_works(tmp_path, 1)
     command = [sys.executable, "-P", "-m", "wattline", "centre", "run"]
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", centre.port))

@@ -4,12 +4,11 @@ import asyncio
 import json
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from subprocess import Popen, run
+from subprocess import run
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +20,8 @@ from metering.parcel import ParcelId, seal
 from metering.status import encode_status
 from metering.sweep import Sweep
 from metering.topics import Topics
-from support.mosquitto import Mosquitto, free_port
+from support.centre_process import CentreProcess
+from support.mosquitto import Mosquitto
 from support.store_contract import device, status
 from wattline.clock import NS
 from wattline.mqtt import Address, PahoBroker
@@ -41,44 +41,6 @@ ENTITIES: dict[str, Any] = {
 }
 
 
-class Centre:
-    """A process with its settings in a folder of its own; a port that stays."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        folder.mkdir()
-        self.folder, self.port = folder, free_port()
-        self.file = folder / "centre.yaml"
-        told = {"listen": f"127.0.0.1:{self.port}", "store": {"sqlite": "centre.db"}, **settings}
-        self.file.write_text(json.dumps(told), encoding="utf-8")  # which is YAML, too
-        self.process: Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.process = Popen([sys.executable, "-P", "-m", "wattline", "centre", "run", str(self.file)], stderr=log)
-        self.wait(lambda: self.get("/healthz")["broker"] == "connected")
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(15)
-
-    def get(self, path: str) -> Any:
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5).raise_for_status().json()
-
-    def wait(self, what: Callable[[], bool]) -> None:
-        until = time.monotonic() + 60
-        while True:
-            assert self.process is not None
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            try:
-                if what():
-                    return
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < until, (self.folder / "log").read_text()
-            time.sleep(0.1)
-
-
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     (tmp_path / "broker").mkdir()
@@ -87,18 +49,18 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def centres(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[tuple[Centre, Centre]]:
+def centres(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[tuple[CentreProcess, CentreProcess]]:
     broker = {"url": f"mqtt://127.0.0.1:{mosquitto.port}"}
     place = {"site": "works", "zone": "Asia/Shanghai", "region": "CN-Chongqing"}
     meters = [{"device": "incomer", "carrier": "electricity", "flow": "import"}]
     tree = {"id": "plant", "name": NAMES, "meters": meters}
-    lower = Centre(
+    lower = CentreProcess(
         tmp_path / "lower",
         broker=broker,
         upper={"name": "works-centre", "broker": broker, "raw": {"devices": ["incomer"], "longest": "40d"}},
         plants=[{**place, "name": NAMES, "tree": tree}],
     )
-    upper = Centre(
+    upper = CentreProcess(
         tmp_path / "upper",
         broker=broker | {"client_id": "the-upper-centre"},
         entities="entities.yaml",
@@ -106,8 +68,8 @@ def centres(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[tuple[Centre, Cent
     )
     (tmp_path / "upper" / "entities.yaml").write_text(json.dumps(ENTITIES), encoding="utf-8")
     yield lower, upper
-    lower.kill()
-    upper.kill()
+    lower.clean_up()
+    upper.clean_up()
 
 
 async def publish(port: int, seq: int, hours: range, per_hour: int) -> None:
@@ -123,11 +85,11 @@ async def publish(port: int, seq: int, hours: range, per_hour: int) -> None:
         await connection.publish(topics.readings, parcel.body)
 
 
-def park(upper: Centre) -> Any:
+def park(upper: CentreProcess) -> Any:
     return upper.get(f"/api/v1/levels/park?month={MONTH}")["figures"]
 
 
-def raw_on_request(lower: Centre, upper: Centre) -> None:
+def raw_on_request(lower: CentreProcess, upper: CentreProcess) -> None:
     """Asked above, given below where it may be; else the reason."""
     base = f"http://127.0.0.1:{upper.port}/api/v1/raw-requests"
     told = {"author": "li", "reason": "audit", "site": "works"}
@@ -145,7 +107,7 @@ def raw_on_request(lower: Centre, upper: Centre) -> None:
     assert rows[:2] == ["device,point,taken_at,value,suspect", f"incomer,{POINT},{START},0,"]
     assert rows[-1] == f"incomer,{POINT},{END - 3600 * NS},{5 * (HOURS - 1)},"
     exported = run(
-        [sys.executable, "-P", "-m", "wattline", "centre", "raw", "export", str(upper.file), made[1]],
+        [sys.executable, "-P", "-m", "wattline", "centre", "raw", "export", str(upper.settings), made[1]],
         check=True,
         capture_output=True,
         text=True,
@@ -161,13 +123,13 @@ def raw_on_request(lower: Centre, upper: Centre) -> None:
 
 
 def test_a_month_of_a_plant_is_a_month_of_its_park_through_a_kill_and_its_readings_come_on_request(
-    centres: tuple[Centre, Centre], mosquitto: Mosquitto
+    centres: tuple[CentreProcess, CentreProcess], mosquitto: Mosquitto
 ) -> None:
     lower, upper = centres
     lower.start()
     asyncio.run(publish(mosquitto.port, 1, range(HOURS + 2), 5))
     lower.wait(lambda: lower.get("/api/v1/forwarding")["waiting"] >= HOURS)
-    lower.kill()
+    lower.end(signal.SIGKILL)
     upper.start()
     assert park(upper)["carriers"][0]["taken"]["total"] is None
     assert park(upper)["carbon"]["total"]["missing"] != []
