@@ -3,10 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-NS = 1_000_000_000
-POINTS = 40
-
-Figures = Mapping[str, float]
+from figures import NS, Figures, quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +45,10 @@ def figures(drain: Drain) -> dict[str, float]:
     }
     result |= {f"cpu_{name}": used / seconds for name, used in drain.cpu_s.items()}
     if lags_s:  # none when the drain was over sooner than a parcel of live ones was sealed
-        result |= {"lag_p50_s": _share(lags_s, 0.5), "lag_p99_s": _share(lags_s, 0.99), "lag_max_s": lags_s[-1]}
+        result |= {"lag_p50_s": quantile(lags_s, 0.5), "lag_p99_s": quantile(lags_s, 0.99), "lag_max_s": lags_s[-1]}
     if drain.lost is not None:
         result["lost"] = drain.lost
     return result
-
-
-def _share(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # -P and PYTHONSAFEPATH leave it out
 
-from drain_figures import POINTS, Drain, figures, table  # noqa: E402
+from drain_figures import Drain, figures, table  # noqa: E402
+from figures import POINTS  # noqa: E402
 from probe import look  # noqa: E402
 from processes import (  # noqa: E402
     GATEWAY,

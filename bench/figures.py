@@ -61,8 +61,8 @@ def figures(run: Run) -> dict[str, float]:
         "pss_mib": online.after.pss_mib,
         "wire_bytes": sum(size for size, _ in carried) / max(1, sum(count for _, count in carried)),
         "flash_bytes": (online.after.written - online.before.written) / polled,
-        "jitter_p50_ms": _share(late_ms, 0.5),
-        "jitter_p99_ms": _share(late_ms, 0.99),
+        "jitter_p50_ms": quantile(late_ms, 0.5),
+        "jitter_p99_ms": quantile(late_ms, 0.99),
         "jitter_max_ms": late_ms[-1],
         "drift_ms": _drift_ms(asked),
         "requests": len(asked) / (run.meters * round(online.seconds)),
@@ -87,10 +87,11 @@ def _drift_ms(asked: Sequence[int]) -> float:
     """Milliseconds by which the requests got later: the median of the last tenth less that of the first."""
     late = [((at + NS // 2) % NS - NS // 2) / 1e6 for at in sorted(asked)]
     tenth = max(1, len(late) // 10)
-    return _share(sorted(late[-tenth:]), 0.5) - _share(sorted(late[:tenth]), 0.5)
+    return quantile(sorted(late[-tenth:]), 0.5) - quantile(sorted(late[:tenth]), 0.5)
 
 
-def _share(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """Of what is in order: `share` of them are not larger."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
