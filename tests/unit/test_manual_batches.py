@@ -152,7 +152,7 @@ def test_batches_of_two_sources_and_a_row_of_a_file_about_the_same_are_one(tmp_p
     with_manual(tmp_path, work)
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=8))
 def test_what_counts_is_the_newest_content_however_often_each_is_sent(sent: list[int]) -> None:
     async def work(manual: Manual) -> None:
