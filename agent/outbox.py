@@ -113,8 +113,13 @@ class Outbox:
         return max(0, free - 1 if others_wait and free == 1 and len(self._flying) > 1 else free)
 
     def backlog_room(self, now: float) -> int:
-        """How many parcels of the backlog may start: fewer than would make live ones wait long for the store."""
-        return min(self.room(now, others_wait=False), self._headway.room(self._waiting))
+        """How many parcels of the backlog may start: fewer than would make live ones wait long for the store.
+
+        Some places are left to those for good: there may be parcels in the backlog that the store never confirms.
+        """
+        room = self.room(now, others_wait=False)
+        left = self._limits.awaiting - self._limits.window // 4 - len(self._sent) + len(self._aside)
+        return max(0, min(room, left, self._headway.room(self._waiting)))
 
     @property
     def _waiting(self) -> int:

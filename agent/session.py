@@ -12,6 +12,7 @@ from agent.lanes import Lanes
 from agent.outbox import Outbox
 from agent.pace import Pace
 from agent.replay import Replay
+from agent.senders import Senders
 from agent.spool import Spool
 from metering.parcel import Parcel, ParcelId
 from metering.status import State, Status, encode_status
@@ -22,7 +23,7 @@ from wattline.events import EventLog
 
 _STATUS_S: Final = 60.0
 _NEWS_S: Final = 5.0  # from a status to the next that tells news
-_STATUS_PART: Final = 2.0  # a status takes no more than the second part of what may be sent: the rest is for readings
+_STATUS_PART: Final = 2.0  # a status takes no more than the second part of what may be sent
 _SILENT_S: Final = 120.0  # for a status to be acknowledged
 _RETAINED_S: Final = 2.0  # for the retained committed message to arrive before the backlog is sent again
 _GOODBYE_S: Final = 3.0
@@ -58,6 +59,7 @@ class Session:
         for parcel_id in self._culprits:
             events.error("publish.barred", epoch=parcel_id.epoch, seq=parcel_id.seq)
         self._lanes = Lanes(spool, outbox, replay)
+        self._senders = Senders(topics, spool)
         self._changed = asyncio.Event()
         spool.on_sealed = self._changed.set
         self._retained = asyncio.Event()
@@ -142,6 +144,7 @@ class Session:
                 committed = decode_committed(message.payload)
                 if committed.highest(self._spool.epoch) > self._spool.newest.seq:
                     raise ValueError("it names parcels that do not exist yet")
+                committed = self._senders.heard(message.topic, committed)
             except ValueError as err:
                 self._events.error("committed.invalid", error=str(err))
             else:
@@ -193,12 +196,19 @@ class Session:
         flight.add_done_callback(self._flights.discard)
 
     async def _publish(self, parcel: Parcel) -> None:
+        topics = self._senders.topics_of(parcel)
         try:
-            await self._connection.publish(self._topics.readings, parcel.body)
+            if topics != self._topics:
+                await self._pass_as(topics)
+            await self._connection.publish(topics.readings, parcel.body)
         except MessageTooLarge as err:
             await self._too_large(parcel, err)
         except PublishRefused as err:
-            self._outbox.refused(parcel.id, self._clock.monotonic())
+            if topics == self._topics:
+                self._outbox.refused(parcel.id, self._clock.monotonic())
+            else:
+                self._senders.denied[topics] = err
+                self._outbox.set_aside(parcel.id, self._clock.monotonic())
             self._note_refusal(err)
         else:
             if self._outbox.acked(parcel.id, self._clock.monotonic()):
@@ -208,6 +218,19 @@ class Session:
                 self._outbox.released([parcel.id])
                 self._safe([parcel.id])
         self._changed.set()
+
+    async def _pass_as(self, topics: Topics) -> None:
+        """Listen for the store's word on what waits under earlier names; raises PublishRefused where we must not."""
+        if topics in self._senders.denied:
+            raise self._senders.denied[topics]
+        if self._senders.listens(topics):
+            return
+        self._events.info("publish.earlier_names", site=topics.site, gateway=topics.gateway)
+        if self._release == "store":
+            try:
+                await self._connection.subscribe(topics.committed)
+            except BrokerRefused as err:
+                raise PublishRefused(topics.committed, str(err)) from err
 
     async def _too_large(self, parcel: Parcel, err: MessageTooLarge) -> None:
         """Have it split and send the halves; one that cannot be split is left aside on this connection."""

@@ -128,6 +128,15 @@ def inflated(body: bytes) -> str:
     return raw.decode()
 
 
+def sender_of(body: bytes) -> tuple[str, str]:
+    """Site and gateway of a parcel, from its own line alone; raises ParcelError."""
+    try:
+        own = parse_line(inflated(body).rstrip("\n").rpartition("\n")[2])
+        return own.tags["site"], own.tags["gateway"]
+    except (zlib.error, ValueError, KeyError) as err:
+        raise ParcelError(f"cannot be read: {err}") from err
+
+
 def open_parcel(body: bytes) -> Received:
     """Decode a parcel's bytes; raises ParcelError. Never expands to more than MAX_TEXT bytes."""
     try:

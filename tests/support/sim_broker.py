@@ -11,7 +11,16 @@ from functools import partial
 
 from support.sim_orders import FREE, Port
 from support.sim_session import Delivery, Session, matches
-from wattline.broker import BrokerError, BrokerLost, BrokerUnreachable, Connection, Message, PublishRefused, Will
+from wattline.broker import (
+    BrokerError,
+    BrokerLost,
+    BrokerRefused,
+    BrokerUnreachable,
+    Connection,
+    Message,
+    PublishRefused,
+    Will,
+)
 
 
 class SimBroker:
@@ -22,6 +31,7 @@ class SimBroker:
         self.door: Callable[[str], BrokerError | None] = lambda client_id: None  # what a client meets at it
         self.delay_s = delay_s
         self.refuse: Callable[[str], Exception | None] = lambda topic: None
+        self.refuse_to_hear = ""  # a topic filter that nobody may subscribe to
         self.swallow: Callable[[str], bool] = lambda topic: False  # acknowledged, delivered to nobody
         self.mute = False  # takes messages and acknowledges none
         self.ack_after_s: Callable[[str], float] = lambda topic: 0.0  # beyond delay_s; infinite: it never comes
@@ -192,6 +202,8 @@ class _SimConnection:
 
     async def subscribe(self, topic_filter: str) -> None:
         await self._alive()
+        if topic_filter == self._broker.refuse_to_hear:
+            raise BrokerRefused(f"sim: subscription to {topic_filter}: Not authorized")
         if topic_filter not in self.session.filters:
             self.session.filters.append(topic_filter)
         for topic, payload in self._broker.retained.items():

@@ -196,6 +196,19 @@ def test_the_bounds_hold_whatever_happens(script: list[tuple[str, int]]) -> None
         assert box.next_at(now) > now or box.is_silent(now) or box.due_again(now, box.free(now)), "it would spin"
 
 
+def test_a_backlog_that_the_store_never_confirms_leaves_room_to_what_is_live() -> None:
+    box = outbox()
+    seq, now = 0, 0.0
+    while box.backlog_room(now):
+        seq += 1
+        for _ in range(2):  # sent twice: it counts no more as under way to the store
+            now += 1000.0
+            box.start(pid(seq), now)
+            box.acked(pid(seq), now)
+    assert seq > 4
+    assert box.room(now, others_wait=False) == 1
+
+
 def test_the_backlog_gets_what_the_store_confirms_in_time_and_live_parcels_more() -> None:
     box = outbox()
     for seq in range(1, 5):

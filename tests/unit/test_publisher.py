@@ -167,6 +167,65 @@ def test_after_an_outage_live_parcels_go_first_and_the_backlog_follows_in_order(
     assert names(events) == ["broker.unreachable", "broker.connected"]
 
 
+def wait_as(folder: Path, topics: Topics, parcels: int) -> None:
+    """An agent of these names leaves so many parcels in the spool."""
+
+    async def main(clock: VirtualClock) -> None:
+        disk = SqliteDisk(folder, budget=64 * 1024 * 1024)
+        async with Spool(site=topics.site, gateway=topics.gateway, disk=disk, clock=clock, events=EventLog()) as spool:
+            for number in range(parcels):
+                at = clock.now_ns() - number
+                spool.append(Sweep(device="d", taken_at=at, values={"frequency": 50.0}, faults={}))
+                spool.seal()
+
+    run(main)
+
+
+def test_what_waits_under_earlier_names_goes_out_under_them_and_only_the_word_on_them_releases_it(
+    tmp_path: Path,
+) -> None:
+    earlier = Topics("s", "earlier")
+    wait_as(tmp_path, earlier, 300)
+
+    async def plot(rig: Rig) -> None:
+        await rig.feed(300)
+        assert 300 <= rig.spool.stats().parcels_pending <= 302, "what is live passes what nobody confirms"
+        bodies = [(topic, open_parcel(body)) for topic, body in rig.broker.published if topic.endswith("readings")]
+        assert {topic for topic, _ in bodies} == {TOPICS.readings, earlier.readings}
+        assert all(topic == Topics(each.site, each.gateway).readings for topic, each in bodies)
+        epoch = min(each.id.epoch for _, each in bodies)
+        forged = Committed(epochs={epoch: ((1, 300),), rig.spool.epoch: ((1, rig.spool.newest.seq),)})
+        rig.broker.route(TOPICS.committed, encode_committed(forged), retain=False)
+        await asyncio.sleep(0.1)
+        assert rig.spool.stats().parcels_pending >= 300
+        rig.broker.route(earlier.committed, encode_committed(Committed(epochs={epoch: ((1, 300),)})), retain=True)
+        rig.broker.drop("g")
+        await rig.feed(120)
+        assert rig.spool.stats().parcels_pending <= 2
+
+    assert names(play(tmp_path, plot)).count("publish.earlier_names") == 2, "once a connection"
+
+
+@pytest.mark.parametrize("leaf", ["readings", "committed"])
+def test_earlier_names_that_the_broker_denies_are_told_and_hold_up_nothing(tmp_path: Path, leaf: str) -> None:
+    earlier = Topics("s", "earlier")
+    wait_as(tmp_path, earlier, 300)
+
+    async def plot(rig: Rig) -> None:
+        if leaf == "readings":
+            rig.broker.refuse = lambda topic: not_authorised(topic) if topic == earlier.readings else None
+        else:
+            rig.broker.refuse_to_hear = earlier.committed
+        await rig.feed(300)
+        assert 300 <= rig.spool.stats().parcels_pending <= 302
+        sent = [open_parcel(body).gateway for topic, body in rig.broker.published if topic.endswith("readings")]
+        assert set(sent) == {"g"}
+
+    events = play(tmp_path, plot)
+    (refused,) = [event for event in events if event["event"] == "publish.refused"]
+    assert refused["topic"] == f"wattline/v1/s/earlier/{leaf}"
+
+
 def test_a_user_who_may_write_nothing_is_told_once_a_topic(tmp_path: Path) -> None:
     async def plot(rig: Rig) -> None:
         rig.broker.refuse = not_authorised
