@@ -17,7 +17,7 @@ from agent.spool import Spool
 from metering.parcel import Parcel, ParcelId
 from metering.status import State, Status, encode_status
 from metering.topics import Topics, decode_committed
-from wattline.broker import BrokerLost, BrokerRefused, Connection, MessageTooLarge, PublishRefused
+from wattline.broker import BrokerRefused, BrokerSilent, Connection, MessageTooLarge, PublishRefused
 from wattline.clock import Clock
 from wattline.events import EventLog
 
@@ -107,7 +107,7 @@ class Session:
                 async with asyncio.timeout(_SILENT_S):
                     size = await self.publish_status(State.ONLINE)
             except TimeoutError as err:
-                raise BrokerLost("the broker acknowledges nothing") from err
+                raise BrokerSilent("the broker acknowledges nothing") from err
             least_s = 0.0 if self._pace is None else _STATUS_PART * self._pace.takes_s(size)
             if self._replay is None:
                 await asyncio.sleep(max(_STATUS_S, least_s))
@@ -184,7 +184,7 @@ class Session:
                 self._start(tasks, parcel)
             now = self._clock.monotonic()
             if self._outbox.is_silent(now):
-                raise BrokerLost("the broker acknowledges nothing, or not all")
+                raise BrokerSilent("the broker acknowledges nothing, or not all")
             at = self._outbox.next_at(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if at == float("inf") else max(0.001, at - now)):

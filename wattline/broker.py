@@ -25,6 +25,10 @@ class BrokerLost(BrokerError):
     """An established connection ended; what was not acknowledged must be sent again."""
 
 
+class BrokerSilent(BrokerLost):
+    """It answers, and has owed an acknowledgement for too long."""
+
+
 class PublishRefused(BrokerError):
     """The broker acknowledged one message with an error; the connection lives. `reason` is MQTT's reason code text."""
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-from wattline.broker import Broker, BrokerError, BrokerRefused, BrokerUnreachable, Connection, Will
+from wattline.broker import Broker, BrokerError, BrokerRefused, BrokerSilent, BrokerUnreachable, Connection, Will
 from wattline.errors import ConfigError
 from wattline.mqtt import Address, PahoBroker
 from wattline.secrets import SecretRef
@@ -69,7 +69,8 @@ class BrokerAccess:
 class ConfiguredBroker:
     """A wattline.broker.Broker. Secret and certificates are read anew at each connection: what was rotated is used;
     a secret that cannot be read is a refusal, to be tried again later. Of several addresses the one that worked last
-    is tried first, then the others in their order."""
+    is tried first, then the others in their order; one that lets us in and then refuses what we need, or acknowledges
+    nothing, did not work."""
 
     def __init__(self, access: BrokerAccess, make: Callable[[Address], Broker] = PahoBroker) -> None:
         """Raises ConfigError when the secret cannot be read now: a wrong setting shows at the start."""
@@ -81,7 +82,13 @@ class ConfiguredBroker:
     async def connect(self, *, will: Will | None = None) -> AsyncGenerator[Connection]:
         """See Broker; raises BrokerRefused when the secret cannot be read."""
         async with AsyncExitStack() as stack:
-            yield await self._enter(stack, will)
+            connection = await self._enter(stack, will)
+            try:
+                yield connection
+            except BaseException as err:
+                if _is_useless(err):
+                    self._good = (self._good + 1) % len(self.access.endpoints)
+                raise
 
     async def _enter(self, stack: AsyncExitStack, will: Will | None) -> Connection:
         try:
@@ -101,3 +108,10 @@ class ConfiguredBroker:
             raise errors[0]
         refused = any(isinstance(err, BrokerRefused) for err in errors)
         raise (BrokerRefused if refused else BrokerUnreachable)("; ".join(map(str, errors)))
+
+
+def _is_useless(err: BaseException) -> bool:
+    """Whether a connection ended because the broker did not do for us what another may do."""
+    if isinstance(err, BaseExceptionGroup):
+        return any(map(_is_useless, cast("BaseExceptionGroup[BaseException]", err).exceptions))
+    return isinstance(err, BrokerRefused | BrokerSilent)

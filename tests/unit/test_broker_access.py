@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from support.sim_broker import SimBroker
-from wattline.broker import Broker, BrokerRefused, BrokerUnreachable, Connection, Will
+from wattline.broker import Broker, BrokerRefused, BrokerSilent, BrokerUnreachable, Connection, Will
 from wattline.broker_access import ConfiguredBroker
 from wattline.broker_settings import BrokerSettings
 from wattline.dialling import Address
@@ -86,6 +86,20 @@ def test_a_loss_of_the_connection_is_the_callers_and_no_reason_to_try_another() 
     with pytest.raises(BrokerUnreachable, match="of something else"):
         asyncio.run(main())
     assert brokers.asked == ["one.example:8883"]
+
+
+@pytest.mark.parametrize("error", [BrokerSilent("it acknowledges nothing"), BrokerRefused("no subscription")])
+def test_a_broker_that_lets_us_in_and_is_of_no_use_is_not_tried_first_again(error: Exception) -> None:
+    brokers = Brokers()
+    broker = ConfiguredBroker(BrokerSettings(url=URLS).access("gateway"), brokers.make)
+
+    async def main() -> None:
+        async with broker.connect(), asyncio.TaskGroup():
+            raise error
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(main())
+    assert asked(brokers, broker) == ["two.example:9000"]
 
 
 @pytest.mark.parametrize(
