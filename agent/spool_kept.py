@@ -39,6 +39,7 @@ class Kept:
         self._parcels: dict[int, set[int]] = {}  # by number of the file
         self._fresh: list[Sweep] = []  # not written yet
         self._quality = TimeQuality.GOOD  # of these
+        self._written: set[TimeQuality] = set()  # under which the sweeps of the next parcel were written
         self._encoded: dict[int, tuple[Sweep, list[str]]] = {}  # what was written and is not sealed yet, by identity
 
     def take_over(self, put: Put, now: float) -> None:
@@ -63,6 +64,7 @@ class Kept:
         if not self._fresh:
             asyncio.get_running_loop().call_later(_BURST_S, self._write)
         self._fresh.append(sweep)
+        self._written.add(quality)
 
     def _write(self) -> None:
         if not self._fresh:
@@ -85,16 +87,25 @@ class Kept:
         self.forget(ram)
         self._write()
         number = self._files.end()
-        if quality is not TimeQuality.GOOD:
-            if number is not None:
-                self._files.delete(number)
-            self._encoded.clear()
-            for sweep in sweeps:
-                self.add(sweep, quality)
-            self._write()
-            number = self._files.end()
+        same_times = all(id(sweep) in self._encoded for sweep in sweeps)
+        if quality is not TimeQuality.GOOD and not (same_times and self._written == {quality}):
+            number = self._anew(sweeps, quality, number, same_times=same_times)
+        self._written.clear()
         if number is not None:
             self._parcels[number] = {seq}
+
+    def _anew(self, sweeps: Sequence[Sweep], quality: TimeQuality, was: int | None, *, same_times: bool) -> int | None:
+        """Another file in the place of `was`; beside it for a moment, unless a reading stood there under two times."""
+        if was is not None and not same_times:
+            self._files.delete(was)
+        self._encoded.clear()
+        for sweep in sweeps:
+            self.add(sweep, quality)
+        self._write()
+        number = self._files.end()
+        if was is not None and same_times:
+            self._files.delete(was)
+        return number
 
     def forget(self, ram: Ram) -> None:
         """Delete the files of the parcels that are not, or no longer, in RAM only."""

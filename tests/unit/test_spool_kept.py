@@ -51,8 +51,8 @@ class Killed:
     async def lives(self, plot: Callable[[Spool], Awaitable[None]], *, disk_works: bool = True) -> None:
         disk = MortalDisk(self.folder / "spool", budget=64 << 20)
         disk.dead = not disk_works
-        side = MortalSide(self.folder / "side", EventLog())
-        time = HonestTime(self.clock, lambda: self.vouched, EventLog())
+        self.side = side = MortalSide(self.folder / "side", EventLog())
+        self.time = time = HonestTime(self.clock, lambda: self.vouched, EventLog())
         spool = Spool(site="s", gateway="g", disk=disk, clock=self.clock, events=EventLog(), time=time, side_files=side)
         async with spool:
             timers = asyncio.create_task(spool.run())
@@ -185,6 +185,36 @@ def test_a_time_that_was_corrected_when_it_was_sealed_stays_corrected_and_a_doub
             else:
                 assert parcel.time_quality is TimeQuality.UNSYNCHRONISED
                 assert parcel.sweeps[0].taken_at == START_NS
+
+        await plant.lives(first)
+        await plant.lives(second)
+
+    killed(tmp_path, plot)
+
+
+@pytest.mark.parametrize("vouched", [[False, False], [None, False]])
+def test_a_kill_while_a_parcel_of_doubtful_time_is_sealed_costs_nothing(
+    tmp_path: Path, vouched: list[bool | None]
+) -> None:
+    async def plot(plant: Killed) -> None:
+        fed: list[Sweep] = []
+
+        async def first(spool: Spool) -> None:
+            for plant.vouched in vouched:
+                plant.time.look()
+                fed.extend(await plant.feed(spool, 2))
+
+            def last(number: int) -> None:
+                SideFiles.delete(plant.side, number)
+                plant.side.die()
+
+            plant.side.delete = last  # type: ignore[method-assign]
+            spool.seal()
+
+        async def second(spool: Spool) -> None:
+            parcels = await held(spool)
+            assert {sweep.taken_at for sweep in sweeps(parcels)} == {sweep.taken_at for sweep in fed}
+            assert {parcel.time_quality for parcel in parcels} == {TimeQuality.UNSYNCHRONISED}
 
         await plant.lives(first)
         await plant.lives(second)
