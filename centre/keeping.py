@@ -7,7 +7,7 @@ from typing import Final
 
 from centre.aside import Aside
 from centre.insisting import Patience
-from centre.messages import Unreadable, newer, read_message
+from centre.messages import Unreadable, read_message, told
 from centre.own_clock import OwnClock
 from centre.sifting import Reasons, misdated, reasons_of
 from centre.store.base import GatewayKey, ReadingsRefused, RefusedReading, Store, Written
@@ -40,14 +40,14 @@ class Batch:
     """Messages, read."""
 
     parcels: Sequence[Received]
-    statuses: Mapping[GatewayKey, Status]
+    statuses: Mapping[GatewayKey, Sequence[Status]]
     refused: Sequence[tuple[Message, str]]
 
 
 def read_batches(messages: Sequence[Message]) -> Iterator[Batch]:
-    """Parcels, the newest status of each gateway, and what is neither; the next ones are read when these are kept."""
+    """Parcels, what each gateway said of itself, and what is neither; the next ones are read when these are kept."""
     parcels: list[Received] = []
-    statuses: dict[GatewayKey, Status] = {}
+    statuses: dict[GatewayKey, Sequence[Status]] = {}
     refused: list[tuple[Message, str]] = []
     points = 0
     for message in messages:
@@ -64,7 +64,7 @@ def read_batches(messages: Sequence[Message]) -> Iterator[Batch]:
             points += sum(len(sweep.values) + len(sweep.faults) for sweep in found.sweeps)
         else:
             key, status = found
-            statuses[key] = newer(statuses.get(key), status)
+            statuses[key] = told(statuses.get(key, ()), status)
     if messages:
         yield Batch(parcels=parcels, statuses=statuses, refused=refused)
 
@@ -91,7 +91,7 @@ class Keeper:
             self.counts.redelivered += written.redelivered
             self.counts.readings += written.readings
             self.counts.ignored += written.ignored
-        for key, status in batch.statuses.items():
+        for key, status in [(key, status) for key, those in batch.statuses.items() for status in those]:
             self.counts.statuses += 1
             if await self.patience.insist(partial(self.store.write_status, key, status, received_at=now)):
                 self.log.info(f"gateway.{status.state}", site=key.site, gateway=key.gateway, software=status.software)

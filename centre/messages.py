@@ -1,5 +1,7 @@
 """What came from the broker, read: a parcel or a status of a gateway, or why it is none. Pure."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -67,15 +69,8 @@ def _check_interval(where: str, interval_s: Decimal) -> None:
         raise Unreadable(f"{where}: read each {interval_s} s, and not each {_SHORTEST_S} to {_LONGEST_S} s")
 
 
-def newer(old: Status | None, new: Status) -> Status:
-    """The later status, with the inventory of the earlier one where it brings none."""
-    if old is None or new.devices is not None:
-        return new
-    return Status(
-        state=new.state,
-        software=new.software,
-        epoch=new.epoch,
-        at=new.at,
-        counters=new.counters,
-        devices=old.devices,
-    )
+def told(before: Sequence[Status], new: Status) -> tuple[Status, ...]:
+    """What a gateway said, in order: of each start of its agent the last, with the inventory that was told of it."""
+    if not before or before[-1].epoch != new.epoch:
+        return (*before, new)
+    return (*before[:-1], new if new.devices is not None else replace(new, devices=before[-1].devices))

@@ -8,10 +8,11 @@ import pytest
 
 from metering.status import State, encode_status
 from metering.topics import decode_committed
-from support.ingest_rig import TOPICS, FailingStore, Rig, body, play
+from support.ingest_rig import START, TOPICS, FailingStore, Rig, body, play
 from support.sim_broker import not_authorised
 from support.store_contract import EVER, POWER, PRESS, device, status, sweep
 from wattline.cancellation import end
+from wattline.clock import NS
 from wattline.events import capture_events
 
 
@@ -168,6 +169,23 @@ def test_an_inventory_survives_a_last_will_in_the_same_batch(tmp_path: Path) -> 
         await rig.sleep(2)
         assert await rig.store.inventory("works") == {"incomer": ("press-shop", device())}
         assert (await rig.store.gateways())[0].state is State.LOST
+
+    play(tmp_path, check)
+
+
+def test_each_start_of_an_agent_that_is_heard_of_late_has_its_own_settings(tmp_path: Path) -> None:
+    async def check(rig: Rig) -> None:
+        await rig.stop()
+        starts = [(START // NS + hour * 3600, every) for hour, every in ((0, "1"), (1, "10"), (2, "1"))]
+        for epoch, every in starts:
+            told = replace(status(devices=(device(interval_s=every),), epoch=epoch), at=epoch * NS)
+            rig.deliver(encode_status(told), TOPICS.status, retain=True)
+            rig.deliver(encode_status(replace(told, state=State.STOPPED, devices=None)), TOPICS.status, retain=True)
+        rig.start()
+        await rig.sleep(3)
+        plans = (await rig.store.plans("works"))["incomer"]
+        assert [(plan.since // NS, plan.info and str(plan.info.interval_s)) for plan in plans] == starts
+        assert (await rig.store.gateways())[0].state is State.STOPPED
 
     play(tmp_path, check)
 
