@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -102,8 +102,11 @@ async def body(request: Request, kind: str) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
         raise FigureError("wrong_content_type", f"send it as Content-Type: {kind}", 415)
     parts = bytearray()
-    async for part in request.stream():
-        parts += part
-        if len(parts) > MAX_BODY:
-            raise FigureError("too_large", f"at most {MAX_BODY // 1024 // 1024} MiB", 413)
+    try:
+        async for part in request.stream():
+            parts += part
+            if len(parts) > MAX_BODY:
+                raise FigureError("too_large", f"at most {MAX_BODY // 1024 // 1024} MiB", 413)
+    except ClientDisconnect:
+        raise FigureError("cut_short", "the sender left before the end of the body", 400) from None
     return bytes(parts)

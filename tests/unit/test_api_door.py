@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.types import Message
 
 from centre.api_door import Said, api_routes, asked
 
@@ -45,3 +46,22 @@ def test_what_is_not_written_plainly_is_refused_with_its_place(body: bytes, says
 
 def test_a_character_may_be_written_as_a_pair() -> None:
     assert sent(b'{"author": "\\u674e \\ud83d\\ude00", "reason": "r"}') == (200, '"李 😀"')
+
+
+def test_whoever_leaves_before_the_end_of_a_body_changes_nothing_and_is_no_failure_of_ours() -> None:
+    came: list[Message] = [
+        {"type": "http.request", "body": b'{"author": "li"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answered: list[Message] = []
+
+    async def receive() -> Message:
+        return came.pop(0)
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/told", "query_string": b"", "headers": [
+        (b"content-type", b"application/json")]}  # fmt: skip
+    asyncio.run(Starlette(routes=api_routes({("POST", "/told"): told}))(scope, receive, send))
+    assert answered[0]["status"] == 400
