@@ -10,6 +10,7 @@ from typing import Final
 
 from centre.books import certificates
 from centre.books.file import Writing
+from centre.errors import FigureError
 
 TABLES: Final = """
 -- content: canonical JSON, compressed; figures: its sha256; inputs: that of the accounted intervals it was made of
@@ -126,11 +127,13 @@ def add_closing(
 
 
 def reopen(connection: Writing, row: ClosingRow, *, at: int, author: str, reason: str) -> ClosingRow:
-    """End the closing; what was signed stays."""
-    connection.execute(
+    """End the closing; what was signed stays. Raises FigureError when somebody else ended it since it was read."""
+    ended = connection.execute(
         "UPDATE closing SET reopened_at = ?, reopened_by = ?, reopened_why = ? WHERE id = ? AND reopened_at IS NULL",
         (at, author, reason, row.id),
-    )
+    ).rowcount
+    if not ended:
+        raise FigureError("not_closed", f"{row.site} {row.month} is not closed", 404)
     (found,) = _rows(connection, "WHERE id = ?", (row.id,))
     connection.note(f"closing:{row.site}/{row.month}", row, found)
     return found

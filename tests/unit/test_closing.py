@@ -25,6 +25,7 @@ from centre.api_closing import closing_routes
 from centre.books import certificates
 from centre.books.audit import first_broken
 from centre.books.audit import rows as audit_rows
+from centre.books.closings import reopen
 from centre.books.file import Books
 from centre.closing import Closings
 from centre.closing_content import Counted, Figures, canonical, correction_of, other
@@ -258,6 +259,21 @@ def test_of_two_who_sign_at_once_the_second_is_told_so() -> None:
             await office.closings.close("works", MARCH, author="Li")
         assert (refused.value.code, refused.value.status) == ("closed_already", 409)
         assert (await office.closings.closed("works", MARCH)).closing.author == "Wang"
+
+    in_office(check)
+
+
+def test_of_two_who_open_a_month_at_once_the_second_is_told_so_and_no_audit_says_otherwise() -> None:
+    async def check(office: Office) -> None:
+        await office.add(range(QUARTERS + 1))
+        row = await office.closings.close("works", MARCH, author="Li")
+        assert (await office.closings.reopen("works", MARCH, author="Wang", reason="first")).reopened_by == "Wang"
+        with pytest.raises(FigureError, match="is not closed"):
+            await office.books.change(
+                "Zhao", "second", lambda to: reopen(to, row, at=END, author="Zhao", reason="second")
+            )
+        audited = await office.books.read(lambda of: audit_rows(of, subject="closing:works/2026-03"))
+        assert [found.author for found in audited] == ["Wang", "Li"]
 
     in_office(check)
 
