@@ -1,7 +1,9 @@
 """The sign-off of a month as people read it: by whom, what was signed, and what was corrected since. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from centre.closing import Closed, CorrectionView
@@ -11,11 +13,11 @@ from centre.web_i18n import Words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionRow:
-    """One entry beside a closed month; `changed`: name, before, after. `meters`: which ones and why."""
+    """One entry beside a closed month; `changed`: name, before, after. `causes`: of which meters or certificates."""
 
     at: str
     changed: tuple[tuple[str, str, str], ...]
-    meters: tuple[str, ...]
+    causes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,16 @@ def _correction(entry: CorrectionView, zone: ZoneInfo, words: Words) -> Correcti
             (_name(told["name"], words), _amount(told["before"], told["unit"]), _amount(told["after"], told["unit"]))
             for told in (*entry.headline, *entry.outlets, *entry.machines)
         ),
-        meters=tuple(f"{told['device']}: {words('books.cause.' + told['cause'])}" for told in entry.meters),
+        causes=(
+            *(f"{told['device']}: {words('books.cause.' + told['cause'])}" for told in entry.meters),
+            *(_certificates(told, words) for told in entry.certificates),
+        ),
     )
+
+
+def _certificates(told: Mapping[str, Any], words: Words) -> str:
+    place = told["of"].rpartition(" ")[2]
+    return f"{place}: {words('books.cause.certificates')} {len(told['before'])} → {len(told['after'])}"
 
 
 def _name(name: str, words: Words) -> str:

@@ -170,13 +170,16 @@ def test_corrections_stand_beside_what_was_signed() -> None:
         outlets=[],
         machines=[],
         tree=[],
-        certificates=[],
+        certificates=[{"of": "used works/plant", "before": [], "after": ["A", "B"]}],
     )
     closed = Closed(closing=row, signed={"headline": {"cost": {"value": None, "unit": "CNY"}}}, corrections=(entry,))
     shown = sign_off(closed, ZONE, WORDS["en"])
     assert shown.figures == ((WORDS["en"]("books.cost"), "—"),)
     (found,) = shown.corrections
-    assert found.meters == (f"incomer: {WORDS['en']('books.cause.late_readings')}",)
+    assert found.causes == (
+        f"incomer: {WORDS['en']('books.cause.late_readings')}",
+        f"works/plant: {WORDS['en']('books.cause.certificates')} 0 → 2",
+    )
     assert found.changed == ((WORDS["en"]("books.scope2_location"), "1.5\u202ftCO2", "1.75\u202ftCO2"),)
 
 
