@@ -9,10 +9,11 @@ from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from centre.accounting.certificates import Certificate, Entry, Issue, Retire, Transfer, Validity, last_month
+from centre.accounting.certificates import Certificate, Entry, Issue, Ledger, Retire, Transfer, Validity, last_month
 from centre.api_door import Said, api_routes, asked, month_in
-from centre.books import certificates
-from centre.books.file import Books
+from centre.books import certificates, entities
+from centre.books.file import Books, Writing
+from centre.errors import BadQuestion
 
 Code = Annotated[str, StringConstraints(pattern=r"^[\w.:/-]{1,120}$")]
 _MOST: Final = 10_000
@@ -94,9 +95,13 @@ class _Api:
         )
 
     async def _enter(self, entry: Entry, said: Said) -> object:
-        after = await self._books.change(
-            said.author, said.reason, lambda to: certificates.enter(to, entry, self._validity)
-        )
+        def change(to: Writing) -> Ledger:
+            known = entities.load(to).entities.by_key
+            if isinstance(entry, Retire) and known and entry.node not in known:
+                raise BadQuestion(f"node: {entry.node} is none; write SITE/NODE as /api/v1/entities has them")
+            return certificates.enter(to, entry, self._validity)
+
+        after = await self._books.change(said.author, said.reason, change)
         return {"certificates": [self._view(after.certificates[one]) for one in entry.ids]}
 
     def _view(self, one: Certificate) -> object:

@@ -12,9 +12,10 @@ from starlette.applications import Starlette
 
 from centre.accounting.certificates import Issue, Retire, Validity
 from centre.api_certificates import routes
-from centre.books import audit
+from centre.books import audit, entities
 from centre.books.certificates import enter, ledger, retired_of
 from centre.books.file import Books
+from centre.entities import Entity, EntityKind, entities_of
 from centre.errors import FigureError
 from support.books_manual import Fixed
 
@@ -119,5 +120,19 @@ def test_a_certificate_that_expired_is_not_retired(tmp_path: Path) -> None:
         await books.change("li", "sale", lambda to: enter(to, issue, TWO_YEARS))
         with pytest.raises(FigureError, match="G1: expired"):
             await books.change("li", "claim", lambda to: enter(to, late, TWO_YEARS))
+
+    with_api(tmp_path, work)
+
+
+def test_a_certificate_is_not_used_up_for_a_node_that_is_none(tmp_path: Path) -> None:
+    plant = Entity(site="works", id="plant", kind=EntityKind.PLANT, name={"en": "Plant", "zh": "全厂"})
+
+    async def work(api: httpx.AsyncClient, books: Books) -> None:
+        await books.change("li", "tree", lambda to: entities.put(to, entities_of((plant,)), expected=0))
+        assert (await post(api, "/issue", ISSUE))[0] == 200
+        for node in ("works/plnat", "works", "plant"):
+            assert await post(api, "/retire", RETIRE | {"node": node}) == (400, "bad_parameter")
+        assert await books.read(lambda of: retired_of(of, "works/plnat", OCTOBER)) == ()
+        assert (await post(api, "/retire", RETIRE))[0] == 200
 
     with_api(tmp_path, work)
