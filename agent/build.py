@@ -93,6 +93,7 @@ def build(plan: GatewayPlan, clock: Clock, make_bus: MakeBus = real_bus) -> Plan
     for bus_plan in plan.buses:
         bus = make_bus(bus_plan, clock)
         bus.refusals = refusals
+        bus.where = str(bus_plan.over)
         devices: list[PolledDevice] = []
         loads: list[Load] = []
         for device_plan in bus_plan.devices:

@@ -10,7 +10,7 @@ from agent.build import PlannedBus, Plant
 from agent.plan import BusPlan, DevicePlan, GatewayPlan
 from agent.poller import PolledDevice
 from agent.schedule import NS
-from drivers.modbus.refusals import advice
+from drivers.modbus.refusals import Refusals, advice
 from metering.sweep import DeviceInfo
 from metering.topics import Topics
 from wattline.units import duration_text
@@ -48,8 +48,8 @@ def report(plan: GatewayPlan, plant: Plant, reply_s: float) -> dict[str, Any]:
                 bus,
                 budget(planned.loads, reply_s),
                 [
-                    _device(polled, infos[polled.device.name], devices[polled.device.name], plant)
-                    for polled in planned.devices
+                    _device(polled, infos[polled.device.name], devices[polled.device.name], asked.refusals)
+                    for polled, asked in zip(planned.devices, planned.bus.devices, strict=True)
                 ],
             )
             for bus, planned in zip(plan.buses, plant.buses, strict=True)
@@ -67,8 +67,8 @@ def _warnings(plan: GatewayPlan, plant: Plant, reply_s: float) -> Iterator[str]:
     if plan.broker.exposed:
         yield f"{plan.broker.url}: readings leave this host unencrypted; use mqtts://"
     for bus, planned in zip(plan.buses, plant.buses, strict=True):
-        for device in bus.devices:
-            for each in advice(device.profile, plant.refusals.page(device.name, device.profile)):
+        for device, asked in zip(bus.devices, planned.bus.devices, strict=True):
+            for each in advice(device.profile, asked.refusals):
                 yield f"{device.name}: {each}"
             if device.allow_writes and (names := [one.name for one in device.profile.settings if one.write]):
                 yield f"{device.name}: writes are allowed, {', '.join(names)}: see profile {device.profile.id}"
@@ -90,7 +90,7 @@ def _bus(planned: PlannedBus, plan: BusPlan, needed: Budget, devices: list[dict[
     }
 
 
-def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan, plant: Plant) -> dict[str, Any]:
+def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan, refusals: Refusals) -> dict[str, Any]:
     verified = {point.name: point.verified for point in plan.profile.select([point.name for point in info.points])}
     return {
         "name": info.name,
@@ -115,7 +115,7 @@ def _device(polled: PolledDevice, info: DeviceInfo, plan: DevicePlan, plant: Pla
             }
             for point in info.points
         ],
-        "quarantined": sorted(plant.refusals.page(plan.name, plan.profile).points),
+        "quarantined": sorted(refusals.points),
     }
 
 

@@ -10,6 +10,7 @@ from drivers.modbus.plan import Block
 from drivers.modbus.profile import Computed, Point, Profile
 from drivers.modbus.reader import ModbusReader
 from drivers.modbus.refusal_book import RefusalBook
+from drivers.modbus.refusals import Refusals
 from drivers.modbus.setup import settle
 from drivers.modbus.sunspec import Place
 from drivers.modbus.tcp import TcpLink
@@ -64,6 +65,7 @@ class ModbusBus:
         self.round_trips = RoundTrips()
         self.refusals = RefusalBook()
         """What its meters refused; the gateway gives all its buses one book before the first device is added."""
+        self.where = ""  # how it is reached: the book of refusals knows its meters by that, beside name and unit
         self.worthwhile_gap: int | None = None
         """What plan() takes; a serial line sets it, and seldom changes it: each change plans all reads anew."""
 
@@ -160,7 +162,7 @@ class ModbusBus:
             ask=partial(self.ask, device),
             clock=self._clock,
             log=self._log.bind(device=device.name),
-            refusals=self.refusals.page(device.name, device.profile),
+            refusals=device.refusals,
             place=device.place,
             gap=lambda: self.worthwhile_gap,
             at_once=partial(self._at_once, device),
@@ -183,10 +185,8 @@ class ModbusDevice:
         self._profile = profile
         self._points = points
         self.rested_at = float("-inf")  # on the bus's clock: when the meter may be asked again
-        self.allow_writes = False
-        """The operator allows what the profile writes before reading."""
-        self.pipeline = 1
-        """How many requests it takes at once, where the link carries them."""
+        self.allow_writes = False  # True: the operator allows what the profile writes before reading
+        self.pipeline = 1  # how many requests it takes at once, where the link carries them
         self.place = Place()
         self.settled_in = 0  # the connection of the bus in which the settings were last found right
 
@@ -201,6 +201,11 @@ class ModbusDevice:
     @property
     def profile(self) -> Profile:
         return self._profile
+
+    @property
+    def refusals(self) -> Refusals:
+        """What it refused."""
+        return self._bus.refusals.page(self._name, self._profile, f"{self._bus.where} {self._unit}")
 
     @property
     def points(self) -> tuple[PointInfo, ...]:

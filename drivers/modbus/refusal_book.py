@@ -1,6 +1,7 @@
 """RefusalBook: what all meters of a gateway refused, kept in one small JSON file. Harmless when lost or damaged.
 
-A device's page is found by its name, its profile and the content of its points: a changed profile starts with nothing.
+A device's page is found by its name, where it is asked, its profile and the content of its points: a changed profile
+starts with nothing, and so does a corrected unit id or address, for what was refused there was another meter's word.
 """
 
 import json
@@ -30,9 +31,9 @@ class RefusalBook:
         self._pages: dict[str, Refusals] = {}
         self._written = 0
 
-    def page(self, device: str, profile: Profile) -> Refusals:
-        """What this device refused; the same object each time."""
-        key = _key(device, profile)
+    def page(self, device: str, profile: Profile, where: str = "") -> Refusals:
+        """What this device refused `where` it is asked; the same object each time."""
+        key = _key(device, profile, where)
         if key not in self._pages:
             self._pages[key] = _refusals(self._read.pop(key, None), profile)
         return self._pages[key]
@@ -67,9 +68,9 @@ class RefusalBook:
             raise
 
 
-def _key(device: str, profile: Profile) -> str:
+def _key(device: str, profile: Profile, where: str) -> str:
     content = "\n".join(f"{p.name} {p.table} {p.address} {p.type} {p.alone}" for _, p in sorted(profile.points.items()))
-    return f"{device} {profile.id} {zlib.crc32(f'{content} {profile.limits}'.encode()):08x}"
+    return f"{device} {where} {profile.id} {zlib.crc32(f'{content} {profile.limits}'.encode()):08x}"
 
 
 def _plain(page: Refusals) -> dict[str, Any]:

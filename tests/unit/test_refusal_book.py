@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.modbus.bus import ModbusDevice, ModbusTcpBus
 from drivers.modbus.profile import Table
 from drivers.modbus.refusal_book import NAME, RefusalBook
 from drivers.modbus.refusals import advice
 from support.points import make_point, make_profile
+from wattline.clock import SystemClock
 
 PROFILE = make_profile(*(make_point(f"cfg_{n}", n) for n in range(4)))
 
@@ -43,6 +45,20 @@ def test_another_device_or_a_changed_profile_starts_with_nothing(tmp_path: Path)
     book = RefusalBook(tmp_path / NAME)
     assert not book.page("line-1", PROFILE).points
     assert not book.page("incomer", make_profile(make_point("cfg_2", 9))).points
+
+
+def test_what_the_meter_at_a_wrong_unit_id_refused_is_not_held_against_the_right_one() -> None:
+    clock, book = SystemClock(), RefusalBook()
+
+    def device(unit: int, host: str) -> ModbusDevice:
+        bus = ModbusTcpBus("hall", host, 502, clock=clock)
+        bus.refusals, bus.where = book, host
+        return bus.add_device("incomer", unit, PROFILE)
+
+    device(2, "10.0.0.1").refusals.shut("cfg_2", 2, 7)
+    assert device(2, "10.0.0.1").refusals.points
+    assert not device(3, "10.0.0.1").refusals.points
+    assert not device(2, "10.0.0.2").refusals.points
 
 
 def test_advice_says_what_to_change_in_the_profile(tmp_path: Path) -> None:
