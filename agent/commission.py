@@ -23,7 +23,7 @@ from drivers.modbus.serial_line import SerialLine
 from wattline.clock import SystemClock
 from wattline.errors import ConfigError
 from wattline.events import start_logging
-from wattline.strict_yaml import load_text
+from wattline.strict_yaml import findings, load_text
 
 _EXAMPLE: Final = """
 examples:
@@ -123,14 +123,15 @@ def _over(parser: argparse.ArgumentParser, args: argparse.Namespace, profile: Pr
     if args.serial is not None:
         line = args.line or SerialLine.parse((profile and profile.serial) or _USUAL_LINE)
         return SerialPlan(port=args.serial, line=line, rs485=False)
-    data: Any = load_text(args.bus, "--bus").data
+    document = load_text(args.bus, "--bus")
+    data: Any = document.data
     if not isinstance(data, dict):
         parser.error(f"--bus {args.bus!r} must be what a bus of agent.yaml says, such as 'udp: 10.0.0.23:502'")
     stand_in = {"name": "read", "unit": 1, "profile": "none", "every": "1min"}
     try:
         return BusSettings.model_validate({**data, "name": "read", "devices": [stand_in]}).over
     except ValidationError as err:
-        parser.error(f"--bus: {'; '.join(one['msg'] for one in err.errors())}")
+        parser.error(f"--bus: {'; '.join(told for _, told in findings(err, document))}")
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

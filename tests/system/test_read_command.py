@@ -202,7 +202,7 @@ def test_any_link_of_the_settings_can_be_named() -> None:
     asyncio.run(main())
     done = subprocess.run(command("read", "--bus", "carrier: pigeon", "--registers", "0-1"), capture_output=True)
     assert done.returncode == 2
-    assert b"--bus" in done.stderr
+    assert b"--bus: carrier: is not a key that is known here; check its spelling" in done.stderr
 
 
 class Growing:
