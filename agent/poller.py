@@ -101,7 +101,7 @@ class Poller:
         self._pending: Turn | None = None
         self._probes: list[Turn] = []
         self._link_failures = 0
-        self._lost_by: int | None = None  # the device in whose read the connection was lost, until it answers
+        self._lost_by: int | None = None  # the device in whose read the connection was lost, until one goes well
         self._all_silent = False
         self._forced_at = self._promise_at = float("-inf")
         self._figures_from = clock.monotonic()
@@ -229,12 +229,11 @@ class Poller:
 
     def _is_to_blame(self, device: int) -> bool:
         """Whether it is this device that the connection is lost by: by it once more, and not all devices fail."""
-        failing = self._health[device].failures > 0 or self._lost_by == device
-        return failing and any(not health.failures for n, health in enumerate(self._health) if n != device)
+        health = self._health[device]
+        again = self._lost_by == device or (health.failures > 0 and health.fault is Fault.LINK_DOWN)
+        return again and any(not health.failures for n, health in enumerate(self._health) if n != device)
 
     def _answered(self, turn: Turn, sweep: Sweep, took_s: float) -> None:
-        if self._lost_by == turn.device:
-            self._lost_by = None
         health = self._health[turn.device]
         self.counters.sweeps += 1
         health.took_s = took_s
@@ -306,6 +305,7 @@ class Poller:
             self._schedule.retry(Turn(device=device, groups=groups, due_ns=None), self._clock.now_ns())
 
     def _link_works(self) -> None:
+        self._lost_by = None
         if self._link_failures:
             self.counters.reconnects += 1
             self._link_failures = 0

@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
 
 from agent.poller import PolledDevice, Poller
 from agent.schedule import NS, poll_groups
+from drivers.base import DeviceSilent, LinkDown
 from metering.faults import ALL_POINTS, Fault
 from metering.sweep import Sweep
-from support.scripted_bus import POINTS, ScriptedBus
+from support.scripted_bus import POINTS, ScriptedBus, ScriptedReader
 from support.virtual_time import START_NS, VirtualClock, run
 from wattline.events import EventLog, capture_events
 
@@ -210,6 +212,30 @@ def test_a_bus_that_is_not_there_at_the_start_is_one_line() -> None:
     assert result.events[0]["error"] == "connect to 10.0.0.20:502: no route to host"
     assert len(result.faults("meter-1")) == 120
     assert result.poller.answering == 0
+
+
+def test_a_device_is_not_blamed_for_a_connection_that_another_one_spoilt_before_each_of_its_probes() -> None:
+    async def script(bus: ScriptedBus, clock: VirtualClock) -> None:
+        spoilt: list[int] = []
+
+        class Reader(ScriptedReader):
+            async def read(self) -> Sweep:
+                if len(bus.connects) in spoilt:
+                    raise LinkDown("the other side closed the connection")
+                if self.device is bus.devices[0]:
+                    spoilt.append(len(bus.connects))
+                    raise DeviceSilent("not Modbus", Fault.REPLY_PROTOCOL)
+                return await super().read()
+
+        for device in bus.devices:
+            device.reader = partial(Reader, device)  # type: ignore[method-assign,assignment]
+        bus.devices[1].silent = True
+        await asyncio.sleep(930)
+        bus.devices[1].silent = False
+        await asyncio.sleep(60)
+
+    result = poll(script, EIGHT[:3], every="900")
+    assert result.values("meter-2"), "it is back, and heard long before its next due time"
 
 
 def test_a_link_that_dies_at_every_read_is_backed_off_from_too() -> None:
