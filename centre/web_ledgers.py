@@ -9,7 +9,7 @@ from centre.emitted import Emitted
 from centre.equipment_ledger import LedgerRow
 from centre.web_format import ABSENT, digits, local, percent, plain, show
 from centre.web_i18n import Words
-from centre.web_month import reason
+from centre.web_reasons import reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

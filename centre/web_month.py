@@ -16,6 +16,7 @@ from centre.statement import NodeStatement, Statement
 from centre.statement_lines import CarrierLine
 from centre.web_format import ABSENT, NOTHING, Shown, digits, local, percent, plain, scale, show
 from centre.web_i18n import Words
+from centre.web_reasons import reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,24 +153,6 @@ def total_figure(label: str, found: Total, why: str, words: Words) -> Figure:
     return Figure(
         label=label, value=show(found.value, found.unit), why=why, note=note, unverified=bool(found.unverified)
     )  # fmt: skip
-
-
-def reason(code: str | None, words: Words) -> str:
-    """Why there is no value, in words where the catalogue has them: of each cause its meter, without ids of inputs."""
-    if code is None:
-        return ""
-    known = words.get(f"reason.{code.partition(':')[0]}", "")
-    return known or words("list.comma").join(dict.fromkeys(_cause(cause, words) for cause in code.split(", ")))
-
-
-def _cause(told: str, words: Words) -> str:
-    """`interval:...: incomer: no_data` is `incomer: no readings`; what has no word stays as it is."""
-    parts = told.split(": ")
-    at = next((at for at in reversed(range(len(parts))) if f"reason.{parts[at]}" in words.known), None)
-    if at is None:
-        return told
-    meter = parts[at - 1] if at and not set(parts[at - 1]) & set(":/") else ""
-    return ": ".join(part for part in (meter, words(f"reason.{parts[at]}")) if part)
 
 
 def _main(node: NodeStatement, words: Words, prefix: str = "") -> tuple[Figure, ...]:

@@ -1,7 +1,8 @@
 """A report as CSV, XLSX, JSON or HTML. The same document gives the same bytes in each.
 
-JSON is in no language: words by their keys, names in both, numbers as text so that they stay exact, keys sorted. XLSX
-is written by XlsxWriter: it only writes, has no dependencies, and puts no time into the file but the one it is given.
+JSON is in no language: words and reasons by their keys, names in both, numbers as text so that they stay exact, keys
+sorted. XLSX is written by XlsxWriter: it only writes, has no dependencies, and puts no time into the file but the one
+it is given.
 """
 
 import csv
@@ -16,7 +17,9 @@ from typing import Any, Final
 import xlsxwriter  # pyright: ignore[reportMissingTypeStubs]
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from centre.report.document import Cell, Document, Name, Word
+from centre import web_i18n
+from centre.report.document import Cell, Document, Name, Table, Word
+from centre.web_reasons import reason
 from wattline.strict_yaml import load_file
 
 LANGUAGES: Final = ("en", "zh")
@@ -27,10 +30,11 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Words:
-    """The words of reports in one language; an unknown key is a KeyError."""
+    """The words of reports in one language, and of reasons those of the page; an unknown key is a KeyError."""
 
-    def __init__(self, texts: Mapping[str, Mapping[str, str]], lang: str) -> None:
+    def __init__(self, texts: Mapping[str, Mapping[str, str]], lang: str, page: web_i18n.Words) -> None:
         self._texts = texts
+        self._page = page
         self.lang = lang
 
     def __call__(self, key: str) -> str:
@@ -46,6 +50,16 @@ class Words:
             return cell.zh if self.lang == "zh" else cell.en
         return f"{cell:f}" if isinstance(cell, Decimal) else cell
 
+    def rows(self, table: Table) -> list[tuple[Cell, ...]]:
+        """The rows of a table with each reason in words."""
+        return [
+            tuple(
+                reason(cell, self._page) if column == "reason" and isinstance(cell, str) else cell
+                for column, cell in zip(table.columns, row, strict=True)
+            )
+            for row in table.rows
+        ]
+
 
 def load_words() -> dict[str, Words]:
     """The words by language, with the combustion of each carrier as an emission source; raises ConfigError."""
@@ -58,7 +72,8 @@ def load_words() -> dict[str, Words]:
         if key.startswith("carrier_")
     }
     texts = burnt | dict(given)
-    return {lang: Words(texts, lang) for lang in LANGUAGES}
+    page = web_i18n.load_words()
+    return {lang: Words(texts, lang, page[lang]) for lang in LANGUAGES}
 
 
 def to_json(found: Document, _words: Words) -> bytes:
@@ -99,7 +114,7 @@ def to_csv(found: Document, words: Words) -> bytes:
         writer.writerow([])
         writer.writerow([words(table.key)])
         writer.writerow([words(column) for column in table.columns])
-        for row in table.rows:
+        for row in words.rows(table):
             writer.writerow([_harmless(cell, words) for cell in row])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
@@ -131,7 +146,7 @@ def to_xlsx(found: Document, words: Words) -> bytes:
         sheet.freeze_panes(1, 0)
         for across, column in enumerate(table.columns):
             sheet.write_string(0, across, words(column), head)
-        for down, row in enumerate(table.rows, 1):
+        for down, row in enumerate(words.rows(table), 1):
             for across, cell in enumerate(row):
                 if isinstance(cell, Decimal):
                     sheet.write_number(down, across, cell)

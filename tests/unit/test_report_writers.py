@@ -24,6 +24,8 @@ from centre.report.production import load_production
 from centre.report.reports import LEDGERS, REPORTS, YEARLY, Reports, reports
 from centre.report.upload import item_code, load_codes
 from centre.report.writers import WRITERS, load_words
+from centre.web_i18n import load_words as load_page_words
+from centre.web_reasons import reason
 from support.books_plant import filled, setup, statements
 from wattline.errors import ConfigError
 from wattline.resources import config_dir
@@ -164,6 +166,33 @@ def test_a_month_without_readings_says_why_of_every_figure(made: Made) -> None:
     plant = tables["carbon"][0]
     assert plant["scope1"] is plant["scope2_market"] is None
     assert {"natural_gas: boiler-gas: no_data", "heat: heat-station: no_data"} <= set(plant["reason"].split(", "))
+
+
+def test_reasons_are_codes_in_json_and_words_of_the_language_elsewhere(made: Made) -> None:
+    rows = list(csv.reader(io.StringIO(WRITERS["csv"][1](made.before, WORDS["zh"]).decode("utf-8-sig"))))
+    quantity = next(row for row in rows if row[:3] == ["plant", "全厂", "电力"])
+    assert quantity[-1] == "incomer import: 无读数、pv-roof generation: 无读数"
+    assert next(row for row in rows if row[:2] == ["line-1", "一号线"] and "tce" in row)[-1] == "电力: line-1: 无读数"
+    page = WRITERS["html"][1](made.before, WORDS["zh"]).decode()
+    assert "尚无所有相关仪表均完整的" in page
+    assert "no_common_interval" not in page
+    assert b"no_common_interval" in WRITERS["json"][1](made.before, WORDS["zh"])
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("no_approved_entry: 2026-03, 2026-04", "no approved form: 2026-03, 2026-04"),
+        (
+            "heat: 2026-01..2026-02: interval:x/plant/heat/import: main: no_data",
+            "Heat: 2026-01..2026-02: main: no readings",
+        ),
+        ("no_factor: not_in_table: wood, chips", "no factor"),
+        ("unheard_of: 7", "unheard_of: 7"),
+    ],
+)
+def test_a_reason_keeps_its_meter_and_its_months(code: str, told: str) -> None:
+    assert reason(code, load_page_words()["en"]) == told
 
 
 def test_the_inventory_adds_up(made: Made) -> None:
