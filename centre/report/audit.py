@@ -1,10 +1,12 @@
 """The tables of an energy audit: the energy balance by carrier, consumption by unit, and the meters it rests on."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from centre.accounting.coal_equivalent import ComprehensiveEnergy
 from centre.accounting.terms import rounded
-from centre.records import MeterRecord, Records
+from centre.entities import Entity
+from centre.records import Records
 from centre.report.document import (
     Cell,
     Document,
@@ -16,20 +18,20 @@ from centre.report.document import (
     name_of,
     only_row,
     reason_of,
-    short,
     uses_of,
     value_of,
     yes,
 )
+from centre.report.meters import meter_tables
 from centre.statement import Statement
 
 _INPUTS = 4  # purchased, stock at the beginning, stock at the end, sold; then what was made of it on the site
 
 
-def audit(made: Statement, records: Records) -> Document:
+def audit(made: Statement, records: Records, entities: Sequence[Entity]) -> Document:
     """The report `audit`."""
     energy = made.nodes[0].energy
-    tables = (_balance(energy), _units(made), _ledger(records))
+    tables = (_balance(energy), _units(made), *meter_tables(made, records, entities))
     uses = uses_of(made.nodes[:1], lambda node: (node.energy.calorific, node.energy.equal_value))
     return document("audit", made, (*tables, factor_table(uses)))
 
@@ -71,36 +73,3 @@ def _units(made: Statement) -> Table:
         rows.append((node.id, name_of(node.name), str(node.depth + 1), value_of(found), share, reason_of(found)))
     columns = ("node", "name", "level", "calorific", "share_percent", "reason")
     return Table(key="units", columns=columns, rows=tuple(rows))
-
-
-def _ledger(records: Records) -> Table:
-    """Every meter with what it counted; levels of GB 17167 are those of the tree."""
-    rows = tuple(_meter(record) for record in sorted(records.values(), key=_key))
-    columns = (
-        "device",
-        "model",
-        "carrier",
-        "flow",
-        "counter",
-        "accuracy",
-        "quantity",
-        "unit",
-        "completeness",
-        "reason",
-    )
-    return Table(key="meters", columns=columns, rows=rows)
-
-
-def _key(record: MeterRecord) -> tuple[str, str, str]:
-    meter = record.points.meter
-    return meter.device, meter.carrier, meter.flow
-
-
-def _meter(record: MeterRecord) -> tuple[Cell, ...]:
-    points = record.points
-    return (
-        points.meter.device, None if points.info is None else points.info.profile,
-        Word(f"carrier_{points.meter.carrier}"), Word(f"flow_{points.meter.flow}"),
-        None if points.counter is None else points.counter.point, points.meter.accuracy,
-        None if record.amount is None else short(record.amount), points.unit, record.count.completeness, record.reason,
-    )  # fmt: skip

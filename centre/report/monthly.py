@@ -36,8 +36,8 @@ from centre.statement_lines import CarrierLine, declared
 _FLAGS = tuple(Flag)
 
 
-def monthly(made: Statement, emitted: Sequence[Emitted] = ()) -> Document:
-    """The report `statement`."""
+def monthly(made: Statement, emitted: Sequence[Emitted] = (), beside: Sequence[Table] = ()) -> Document:
+    """The report `statement`, with the tables that stand `beside` the bill."""
     outlets = (pollutant_table(emitted),) if emitted else ()
     months = (_months(made),) if made.period.month is None else ()
     running = _running(made)
@@ -45,7 +45,7 @@ def monthly(made: Statement, emitted: Sequence[Emitted] = ()) -> Document:
     tables = (
         _quantities(made), *_own_use(made), _energy(made), _carbon(made), *months, _water(made), *outlets,
         _balances(made), *((running,) if running.rows else ()), tariff_table(made),
-        *((sections,) if sections.rows else ()),
+        *((sections,) if sections.rows else ()), *beside,
     )  # fmt: skip
     return document("statement", made, (*tables, *told_tables(made), factor_table(uses_of(made.nodes, _totals))))
 

@@ -8,6 +8,7 @@ from centre.accounting.benchmark import BenchmarkRow, load_benchmarks
 from centre.accounting.factor_choice import ReportDates
 from centre.baseline_study import studies
 from centre.budget_use import budgets_used
+from centre.entities import Entity
 from centre.errors import BadQuestion, FigureError
 from centre.period import Period
 from centre.product_figures import batches_of, sharing_of
@@ -16,6 +17,7 @@ from centre.progress import standings
 from centre.report.audit import audit
 from centre.report.baselines import baselines
 from centre.report.budgets import budgets, outturns
+from centre.report.cost_centres import cost_centre_table
 from centre.report.document import Document
 from centre.report.equipment import equipment
 from centre.report.footprint import batch_footprints, footprint_book, footprints
@@ -88,12 +90,21 @@ class Reports:
         if report == "equipment":
             return equipment(made, await machines_in(self.statements, basis, made))
         emitted = await emitted_in(self.statements, basis)
-        return pollutants(made, emitted) if report == "pollutants" else monthly(made, emitted)
+        if report == "pollutants":
+            return pollutants(made, emitted)
+        centres = cost_centre_table(made, basis.plant.tree, await self._entities(made.site))
+        return monthly(made, emitted, centres)
 
     async def _of_statement(self, report: str, basis: Basis, made: Statement) -> Document:
         if report == "inventory":
             return inventory(made, await self._known_now(basis, made.dates))
-        return audit(made, basis.records) if report == "audit" else upload(made, self.codes)
+        if report == "upload":
+            return upload(made, self.codes)
+        return audit(made, basis.records, await self._entities(made.site))
+
+    async def _entities(self, site: str) -> Sequence[Entity]:
+        books = self.statements.books
+        return () if books is None else (await books.entities()).of(site)
 
     async def _of_year(self, report: str, basis: Basis, made: Statement) -> Document:
         service, site, period = self.statements, basis.plant.site, basis.period
