@@ -230,7 +230,10 @@ def _believed(readings: Sequence[Reading]) -> list[Sample]:
 
 def what_happened(step: Advance, old: Sample, new: Sample, rule: RegisterRule) -> str:
     """In words, of a step that is no plain difference."""
-    if any(old.at < change.at <= new.at for change in rule.replacements):
+    replaced = any(old.at < change.at <= new.at for change in rule.replacements)
+    if replaced and step.amount is None:
+        return "the meter was replaced, and nobody wrote down what this register showed: it is not in the sum"
+    if replaced:
         return "the meter was replaced: (final - last) of the old one + (first - initial) of the new one, each scaled"
     if step.amount is None:
         return "the register jumped: what was counted between is not known and not in the sum"

@@ -24,6 +24,7 @@ from centre.statement import Statement
 from centre.statement_cost import reactive_energy
 from centre.statements import Basis
 from centre.trace import Rule, Trace, check
+from centre.trace_registers import what_happened
 from centre.why import why
 from metering.parcel import ParcelId, Received
 from metering.sweep import Sweep
@@ -121,6 +122,7 @@ def test_what_a_reactive_register_showed_at_a_change_is_not_taken_from_the_activ
     assert steps == (
         Step(0, 4, D(10), Flag.MEASURED), Step(4, 6, None, Flag.SUSPECT), Step(6, 8, D(10), Flag.MEASURED),
     )  # fmt: skip
+    assert "nobody wrote down" in what_happened(steps[1], samples[1], samples[2], rule)
 
 
 def test_a_day_without_reactive_energy_leaves_the_month_without(found: Found) -> None:
