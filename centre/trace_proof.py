@@ -62,6 +62,8 @@ def _reading(build: Builder, record: MeterRecord, found: Sample) -> Part:
 
 def _event(build: Builder, record: MeterRecord, found: Event) -> Part:
     readings = (_reading(build, record, found.old), _reading(build, record, found.new))
+    if found.amount is None:  # they say that it is not known, and make no amount
+        readings = (readings[0]._replace(sign=0), readings[1]._replace(sign=0))
     part = build.add(
         Step(
             id=f"event:{build.series(record)}@{build.clock(found.new.at)}", rule=Rule.GIVEN, words=found.what,
