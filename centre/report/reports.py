@@ -1,5 +1,6 @@
 """The reports there are: name -> document, from what the statement service knows."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from centre.report.audit import audit
 from centre.report.baselines import baselines
 from centre.report.budgets import budgets, outturns
 from centre.report.cost_centres import cost_centre_table
+from centre.report.demands import demand_tables
 from centre.report.document import Document
 from centre.report.equipment import equipment
 from centre.report.footprint import batch_footprints, footprint_book, footprints
@@ -93,7 +95,8 @@ class Reports:
         if report == "pollutants":
             return pollutants(made, emitted)
         centres = cost_centre_table(made, basis.plant.tree, await self._entities(made.site))
-        return monthly(made, emitted, centres)
+        demands = await asyncio.to_thread(demand_tables, basis, self.statements.rules[made.site].terms)
+        return monthly(made, emitted, (*demands, *centres))
 
     async def _of_statement(self, report: str, basis: Basis, made: Statement) -> Document:
         if report == "inventory":

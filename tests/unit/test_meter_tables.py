@@ -72,6 +72,20 @@ def test_cost_centres_add_up_to_the_plant_and_its_bill(told: dict[str, Tables]) 
     assert D(rows[0]["electricity_kwh"]) == net["workshop-1"] - net["line-1"] - net["line-2"] - net["line-3"]
 
 
+def test_the_highest_demand_stands_beside_what_was_agreed(told: dict[str, Tables]) -> None:
+    [row] = told["statement"]["demands"]
+    [plant] = [
+        r for r in told["statement"]["quantities"] if (r["node"], r["carrier"]) == ("plant", "carrier_electricity")
+    ]
+    assert (row["period"], row["contract_kw"], row["estimated"]) == ("2026-11", "600", "is_not")
+    hours = D(row["known"]) * 30 * 24
+    assert D(row["mean_kw"]) * hours == pytest.approx(D(plant["flow_import"]), rel=D("0.001"))
+    assert D(row["load_factor"]) == pytest.approx(D(row["mean_kw"]) / D(row["demand_kw"]), abs=D("0.0001"))
+    assert D(row["share_percent"]) == pytest.approx(D(row["demand_kw"]) / 6, abs=D("0.005"))
+    assert row["from"].startswith("2026-11-0")
+    assert row["from"].endswith("+08:00")
+
+
 def test_the_ledger_of_meters_tells_level_number_and_calibration(told: dict[str, Tables]) -> None:
     meters = {row["device"]: row for row in told["audit"]["meters"]}
     incomer, press = meters["incomer"], meters["press-1"]

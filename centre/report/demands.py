@@ -1,0 +1,42 @@
+"""The highest 15-min demand of each month at the grid connection, its load factor, what was agreed (rules F4, F5)."""
+
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from centre.accounting.demand import load_factor
+from centre.accounting.terms import ZERO, rounded
+from centre.period import Period
+from centre.plant_terms import PlantTerms
+from centre.report.document import Cell, Table, Word, short
+from centre.statement_cost import stretches, usage_of
+from centre.statements import Basis
+from wattline.clock import NS
+
+_PERCENT = 2
+
+
+def demand_tables(basis: Basis, terms: PlantTerms) -> tuple[Table, ...]:
+    """Of the months in which something is known; fixed blocks: the meter's own register is the authority of a bill."""
+    rows = [row for month in basis.period.months() for row in [_row(basis, terms, month)] if row is not None]
+    columns = ("period", "demand_kw", "from", "estimated", "mean_kw", "load_factor", "known", "contract_kw",
+               "share_percent")  # fmt: skip
+    return (Table(key="demands", columns=columns, rows=tuple(rows)),) if rows else ()
+
+
+def _row(basis: Basis, terms: PlantTerms, month: Period) -> tuple[Cell, ...] | None:
+    parts = stretches(basis.plant, month, basis.membership, terms)
+    usage = usage_of(basis.plant, month, basis.records, parts, {})
+    if usage is None or usage.demand is None:
+        return None
+    known = [one for one in usage.intervals if one.amount is not None]
+    lasted = sum(one.end - one.start for one in known)
+    energy = sum((one.amount or ZERO for one in known), ZERO)
+    found, highest = load_factor(energy, start=0, end=lasted, demand=usage.demand), usage.demand
+    agreed: Decimal | None = None if usage.contract is None else usage.contract.contract_kw
+    return (
+        month.label, short(highest.kw), datetime.fromtimestamp(highest.start // NS, usage.zone).isoformat(),
+        Word("is" if highest.estimated else "is_not"), short(found.mean_kw), found.value,
+        rounded(Fraction(lasted, usage.end - usage.start), 4), agreed,
+        None if not agreed else rounded(Fraction(highest.kw) / Fraction(agreed) * 100, _PERCENT),
+    )  # fmt: skip
