@@ -22,6 +22,10 @@ LOOK_BACK: Final = 12  # months in which a form of a node must have been told fo
 FORMS: Final = ("fuel", "value_added", "production", "water", "waste")
 SEVERAL: Final = "several_products"
 _TEN_THOUSAND: Final = Decimal(10_000)
+_MEDIA: Final = frozenset(
+    {"compressed_air", "deoxygenated_water", "nitrogen_by_product", "nitrogen_main_product", "oxygen", "softened_water"}
+)
+"""Of the energy-consuming working media of GB/T 2589-2020, appendix B, those without carbon in them."""
 
 Certificates = Mapping[tuple[str, str], Sequence[str]]
 """(`SITE/NODE`, month such as 2026-10) -> ids of certificates."""
@@ -64,9 +68,11 @@ def fuels(
 
 
 def burnt(lines: Sequence[EnergyLine]) -> list[Activity]:
-    """What left the stock and was not sold was burnt."""
+    """What left the stock and was not sold was burnt, but for media, which carry energy and do not burn."""
     return [
-        Activity(label=line.carrier, source=Source.COMBUSTION, carrier=line.carrier, amount=net(line)) for line in lines
+        Activity(label=line.carrier, source=Source.COMBUSTION, carrier=line.carrier, amount=net(line))
+        for line in lines
+        if line.carrier not in _MEDIA
     ]
 
 

@@ -38,7 +38,15 @@ AFTER = StoppedClock(day_bounds(date(2027, 1, 6), ZONE)[0])
 FIGURES = ("scope1", "scope2/market", "scope2/location", "tce/calorific", "tce/equal_value")
 _FUEL = "node,month,fuel,stock_begin,purchased,sold,stock_end,unit"
 FORMS = (
-    ("fuel", _FUEL, ["plant,2026-11,raw_coal,10,30,0,15,t", "plant,2026-11,diesel,1000,3000,0,1000,kg"]),
+    (
+        "fuel",
+        _FUEL,
+        [
+            "plant,2026-11,raw_coal,10,30,0,15,t",
+            "plant,2026-11,diesel,1000,3000,0,1000,kg",
+            "plant,2026-11,oxygen,0,10000,0,0,m3",
+        ],
+    ),
     ("value_added", "node,month,value_added,unit", ["plant,2026-11,120,1e4CNY"]),
     ("production", "node,month,product,produced,unit", ["workshop-1,2026-11,gearbox,40,t"]),
     (
@@ -119,13 +127,16 @@ def plant(statement: Statement) -> NodeStatement:
 
 
 def test_a_fuel_that_was_told_counts_in_tce_and_scope_1(made: Made) -> None:
-    diesel, coal = plant(made.told).fuels
+    diesel, oxygen, coal = plant(made.told).fuels
     assert (diesel.carrier, coal.carrier) == ("diesel", "raw_coal")
     assert coal.purchased.shares == (("U", Decimal(1)),)
     before, after = plant(made.plain), plant(made.told)
-    energy = Decimal(25) * Decimal("0.7143") + Decimal(3) * Decimal("1.4571")
+    energy = Decimal(25) * Decimal("0.7143") + Decimal(3) * Decimal("1.4571") + 10 * Decimal("0.4")
     burnt = Decimal(25) * Decimal("1.9003") + 3 * Decimal("42.652") * Decimal("0.0202") * Decimal("0.98") * 44 / 12
     assert after.energy.calorific.value == (before.energy.calorific.value or 0) + energy
+    assert oxygen.carrier not in {
+        term.label for term in after.scope1.terms
+    }  # a medium: it has a coal equivalent and is not burnt
     assert abs((after.scope1.value or 0) - (before.scope1.value or 0) - burnt) < Decimal("1e-8")
 
 
@@ -168,7 +179,7 @@ def test_every_fuel_that_a_form_may_tell_has_a_word() -> None:
 
 
 def test_a_month_without_the_form_that_was_told_before_has_no_figure(made: Made) -> None:
-    _, coal = plant(made.december).fuels
+    *_, coal = plant(made.december).fuels
     assert coal.purchased.reason == "no_approved_entry: 2026-12"
     assert plant(made.december).scope1.value is None
 
@@ -251,4 +262,4 @@ def test_a_closed_month_shows_what_was_signed(made: Made) -> None:
     assert rows["scope1"]["signed_value"] == rows["scope1"]["now"]
     assert tables["corrections"] == []
     assert {row["unit"] for row in tables["intensities"]} == {"tce/1e4CNY", "m3/1e4CNY", "kgce/t", "m3/t"}
-    assert tables["fuels"][1]["stock_end"] == "15"
+    assert tables["fuels"][2]["stock_end"] == "15"
