@@ -1,5 +1,6 @@
 """The highest 15-min demand of each month at the grid connection, its load factor, what was agreed (rules F4, F5)."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +10,7 @@ from centre.accounting.terms import ZERO, rounded
 from centre.period import Period
 from centre.plant_terms import PlantTerms
 from centre.report.document import Cell, Table, Word, short
+from centre.statement_balance import is_whole
 from centre.statement_cost import stretches, usage_of
 from centre.statements import Basis
 from wattline.clock import NS
@@ -17,7 +19,17 @@ _PERCENT = 2
 
 
 def demand_tables(basis: Basis, terms: PlantTerms) -> tuple[Table, ...]:
-    """Of the months in which something is known; fixed blocks: the meter's own register is the authority of a bill."""
+    """Of the months of which a quarter of an hour is known whole, and of these only.
+
+    Fixed blocks: the meter's own register is the authority of a bill.
+    """
+    basis = replace(
+        basis,
+        records={
+            place: replace(record, quarters=tuple(one for one in record.quarters if is_whole(one.interval)))
+            for place, record in basis.records.items()
+        },
+    )
     rows = [row for month in basis.period.months() for row in [_row(basis, terms, month)] if row is not None]
     columns = ("period", "demand_kw", "from", "estimated", "mean_kw", "load_factor", "known", "contract_kw",
                "share_percent")  # fmt: skip
