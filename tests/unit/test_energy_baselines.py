@@ -12,7 +12,8 @@ from centre.accounting.factor_choice import ReportDates
 from centre.accounting.terms import Input
 from centre.baseline_study import Seen, Study, month_seen, study
 from centre.budgets import PlantBudget
-from centre.energy_baselines import EnergyBaseline
+from centre.carriers import Carrier
+from centre.energy_baselines import Driver, EnergyBaseline
 from centre.manual_forms import Entry
 from centre.period import Period
 from centre.report.baselines import baselines
@@ -103,13 +104,15 @@ def test_a_month_counts_when_its_meters_know_enough_of_it(tmp_path: Path) -> Non
     values = {"node": "plant", "product": "ingot", "produced": "7", "unit": "t"}
     row = Entry(form="production", site="s", period="2026-01", key=("plant",), values=values, place=2)
     of = replace(furnace(tmp_path), node="plant")
-    of = replace(of, drivers=tuple(replace(driver, node="plant") for driver in of.drivers))
+    heat = Driver(name="plant/heat", node="plant", product=None, carrier=Carrier.HEAT)
+    of = replace(of, drivers=(*(replace(driver, node="plant") for driver in of.drivers), heat))
     months = {
         month: month_seen(basis, Told(entries={"production": [row]}), of, Period(year=2026, month=month), D("0.95"))
         for month in (1, 2, 3)
     }
     assert months[1].reason is None
     assert (months[1].energy.value, months[1].drivers["ingot"].value) == (31 + sum(range(1, 32)), 7)
+    assert months[1].drivers["plant/heat"].value == months[1].energy.value  # all meters of this plant count the same
     assert months[2].reason == "plant/electricity: too_little_known"
     assert months[3].reason == "ingot: no_quantity"
 

@@ -101,6 +101,22 @@ def test_a_month_counts_only_when_it_is_over_and_both_parts_are_known(tmp_path: 
     assert (against.current.denominator.value, against.current.unit) == (30, "m3/t")
 
 
+def test_carbon_is_scopes_1_and_2_by_location(tmp_path: Path) -> None:
+    text = BASE_YEARS.replace("of: energy", "of: carbon")
+    [carbon, _] = load_setup(settings_with(tmp_path, text)).rules["jiangjin-1"].terms.goals
+    [made] = standings_of(carbon)
+    now = made.progress[-1].current
+    assert (now.unit, len(made.months)) == ("tCO2e/1e4CNY", 1)
+    shipped = setup().rules["jiangjin-1"]
+    rules = replace(shipped, terms=replace(shipped.terms, tariff=None))
+    found = records(YEAR, {meter.carrier: [1000] * 12 for meter in PLANT.meters()})
+    dates = ReportDates(made_on=date(2026, 2, 2), run_on=date(2026, 2, 2))
+    january = statement(PLANT, YEAR, found, rules, dates, software="0").nodes[0].months[0]
+    assert january.scope1.value is not None
+    assert january.scope2.location.value is not None
+    assert now.numerator.value == january.scope1.value + january.scope2.location.value
+
+
 def test_without_a_price_index_value_added_is_not_compared(tmp_path: Path) -> None:
     text = BASE_YEARS.replace("year: 2026, index", "year: 2025, index")
     found = load_setup(settings_with(tmp_path, text)).rules["jiangjin-1"].terms.goals[0]
