@@ -11,9 +11,9 @@ from centre.statement import Statement
 
 def budgets(made: Statement, found: Sequence[tuple[PlantBudget, Outturn]]) -> Document:
     """The report `budgets`."""
-    columns = ("budget", "node", "carrier", "used", "planned", "left", "year_end", "band_low_end", "band_high_end",
-               "whole_plan", "reserve", "quota", "traded", "quota_after", "unit", "budget_state", "months",
-               "reason")  # fmt: skip
+    columns = ("budget", "node", "carrier", "used_so_far", "planned", "left", "year_end", "band_low_end",
+               "band_high_end", "whole_plan", "reserve", "quota", "traded", "quota_after", "unit", "budget_state",
+               "months", "reason")  # fmt: skip
     table = Table(key="budget_rows", columns=columns, rows=tuple(_row(one, end) for one, end in found))
     return document("budgets", made, (table,), () if found else ("note_no_budget",))
 

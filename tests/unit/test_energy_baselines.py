@@ -150,7 +150,7 @@ def test_a_budget_shows_its_forecast_against_the_quota_with_trades(tmp_path: Pat
     used: Mapping[int, D] = {1: D(110), 2: D(110)}
     [row] = rows(budgets(a_statement(), outturns([(budget, dict(used))])), "budget_rows")
     assert (row["quota"], row["traded"], row["quota_after"]) == (1300, -30, 1270)
-    assert (row["used"], row["planned"], row["left"], row["year_end"]) == (220, 200, 980, 1320)
+    assert (row["used_so_far"], row["planned"], row["left"], row["year_end"]) == (220, 200, 980, 1320)
     assert row["months"] == "1, 2"
     assert row["budget_state"] == Word("budget_quota")
     assert isinstance(budget, PlantBudget)
