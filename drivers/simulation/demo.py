@@ -43,7 +43,8 @@ examples:
   wattline demo --for 60        one minute, then what was counted against what the simulator knows to be true
   wattline demo --keep /tmp/d   keep settings, logs, spool and store in /tmp/d
 
-exit status: 0 all is well, 1 something was lost, doubled or more than 0.1 % off, or a process died
+exit status: 0 all is well; 1 something was lost or doubled, the plant's energy or CO2 was more than 0.1 % off, a meter
+below it by more than that and one step of its register, or a process died
 """
 
 

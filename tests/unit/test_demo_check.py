@@ -46,7 +46,10 @@ def verdict(
 
 def test_all_is_well_when_counted_is_true() -> None:
     assert verdict().failures == []
-    assert "all is well" in report(verdict())
+    told = report(verdict())
+    assert "all is well" in told
+    assert "-1.6667 %" in told  # the line below stands within a step of its register
+    assert "each meter below within that and one step of its register" in told
 
 
 @pytest.mark.parametrize(
