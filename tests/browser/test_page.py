@@ -258,6 +258,7 @@ def test_a_plant_without_readings_says_so_everywhere(browser: Browser, size: str
     ):
         expect(seen.page.locator("#load-empty")).to_have_text(WORDS["en"]("load.empty"))
         expect(seen.page.locator("#attention")).to_contain_text(WORDS["en"]("attention.empty"))
+        expect(seen.page.locator("#hours .dot")).to_have_attribute("data-state", "never")
         expect(seen.page.locator(".hero .number")).to_have_text("—")
         seen.shoot(f"empty-{size}")
         assert seen.overflow() == 0
