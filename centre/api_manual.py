@@ -16,7 +16,7 @@ from centre.errors import BadQuestion
 from centre.json_views import plain
 from centre.manual import Manual
 from centre.manual_csv import MAX_ROWS
-from centre.manual_forms import FORMS, Entry
+from centre.manual_forms import FORMS, READINGS, Entry
 from centre.store.base import StoreError
 
 _MANY: Final = 1000
@@ -144,8 +144,8 @@ class _Api:
     async def entries(self, request: Request) -> object:
         """The approved entries of `from` to `to`, months such as 2026-10."""
         form = request.path_params["form"]
-        if form not in FORMS or form == "meter_reading":
-            raise BadQuestion(f"there are monthly forms {', '.join(name for name in FORMS if name != 'meter_reading')}")
+        if form not in FORMS or form == READINGS:
+            raise BadQuestion(f"there are monthly forms {', '.join(name for name in FORMS if name != READINGS)}")
         try:
             first = Month.of(request.query_params.get("from", ""))
             last = Month.of(request.query_params.get("to", str(first)))

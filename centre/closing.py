@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.corrections import changes, lacking
-from centre.books import certificates
+from centre.books import certificates, forms
 from centre.books import closings as rows
 from centre.books.closings import ClosingRow
 from centre.books.file import Books, Writing
@@ -129,7 +129,7 @@ class Closings:
         await self._all_counted(plant, end)
         begun = await self.books.read(lambda connection: rows.decisions(connection, site))
         counted = await self.maker.counted(site, month)
-        meters = await self._inputs.meters(plant, month, counted.points)
+        meters = await self._inputs.meters(plant, month, counted)
         short = lacking(meters, self.limit)
         if short and not reason.strip():
             message = (
@@ -185,7 +185,7 @@ class Closings:
 
     async def _correct(self, plant: Plant, month: Month, row: ClosingRow) -> bool:
         counted = await self.maker.counted(plant.site, month)
-        meters = await self._inputs.meters(plant, month, counted.points)
+        meters = await self._inputs.meters(plant, month, counted)
         inputs = digest(canonical(meters))
         entries = await self.books.read(lambda connection: rows.corrections(connection, row.id))
         if entries:
@@ -211,12 +211,12 @@ class Closings:
         return True
 
     async def run(self, touched: Touched) -> None:
-        """Review all closed months once and when certificates were booked, else those touched; until cancelled."""
+        """Review all closed months once and when somebody told of registers or certificates, else those touched."""
         waiting: dict[str, set[Month] | None] = {}
-        seen = -1
+        seen = (-1, -1)
         while True:
             with suppress(StoreError):  # whatever reads the books next says so
-                if (booked := await self.books.read(certificates.count)) != seen:
+                if (booked := await self.books.read(_told)) != seen:
                     waiting, seen = dict.fromkeys(self.plants), booked
             for site, month in touched.take():
                 known = waiting.setdefault(site, set())
@@ -243,3 +243,8 @@ class Closings:
         if await self._inputs.pending(plant.site, end):
             message = "readings or an edit of the entities are still being accounted; try again in a moment"
             raise FigureError("not_accounted", message, 409)
+
+
+def _told(connection: sqlite3.Connection) -> tuple[int, int]:
+    """What people told that may change any closed month, counted."""
+    return certificates.count(connection), forms.readings_approved(connection)

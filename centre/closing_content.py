@@ -14,7 +14,9 @@ from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.corrections import MeterMonth, Move, changes, headlines, moves
 from centre.accounting.intervals import Interval, merge
 from centre.accounting.quality import completeness, flag_shares
+from centre.day import Place
 from centre.json_views import plain
+from centre.manual_meters import ManualMeter
 from centre.plant import Plant
 from centre.points import MeterPoints
 from wattline import __version__
@@ -48,7 +50,8 @@ class Counted:
     """Which meters counted in a month, and for which nodes; what is known now beside them.
 
     `outlets`: what left by them. `reactive`: the reactive energy of the grid connection by its meters.
-    `certificates`: the ids of those retired for a place, or no longer its own to claim.
+    `certificates`: the ids of those retired for a place, or no longer its own to claim. `manual`: the meters that
+    somebody reads by hand.
     """
 
     points: tuple[MeterPoints, ...]
@@ -56,6 +59,7 @@ class Counted:
     outlets: Headline = field(default_factory=_none)
     reactive: Headline = field(default_factory=_none)
     certificates: Mapping[str, Sequence[str]] = field(default_factory=_no_certificates)
+    manual: Mapping[Place, ManualMeter] = field(default_factory=dict[Place, ManualMeter])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

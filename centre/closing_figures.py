@@ -38,6 +38,7 @@ class StatementFigures:
             outlets=outlets_of(await emitted_in(self.statements, basis)),
             reactive={device: (one.amount, one.points.unit) for (device, *_), one in reactive.items()},
             certificates=await self._certificates(site, period),
+            manual=await self.statements.manual(found.plant, points),
         )
 
     async def _certificates(self, site: str, period: Period) -> dict[str, list[str]]:

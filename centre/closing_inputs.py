@@ -1,16 +1,16 @@
 """What a month is closed on: whether the ledger has counted all of it, and what each meter counted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from centre.accounting.calendar import Month, month_bounds
 from centre.accounting.corrections import MeterMonth
 from centre.accounting.intervals import Interval
-from centre.closing_content import meter_month
+from centre.closing_content import Counted, meter_month
+from centre.day import place_of
 from centre.plant import Plant
-from centre.points import MeterPoints
 from centre.store.base import Grain, Store
 
 _PENDING: Final = 10_000
@@ -34,14 +34,16 @@ class Inputs:
             return True
         return any(dirty.series.site == site and dirty.first < end for dirty in await self.store.dirty(_PENDING))
 
-    async def meters(self, plant: Plant, month: Month, counted: Sequence[MeterPoints]) -> tuple[MeterMonth, ...]:
-        """What the meters counted, in the order of their places."""
+    async def meters(self, plant: Plant, month: Month, counted: Counted) -> tuple[MeterMonth, ...]:
+        """What the meters counted, in the order of their places; by days where somebody reads them by hand."""
         bounds = month_bounds(month, plant.zone, plant.metering_day)
         found: list[MeterMonth] = []
-        for points in counted:
+        for points in counted.points:
             quarters: list[Interval] = []
             if points.counter is not None:
                 stored = await self.store.read_rollup(points.counter, Grain.QUARTER, *bounds)
                 quarters = [bucket.interval for bucket in stored]
+            if (manual := counted.manual.get(place_of(points.meter))) is not None:
+                quarters = [*manual.days(plant, *bounds), *(part for part in quarters if not manual.counts(part))]
             found.append(await asyncio.to_thread(meter_month, points, quarters, *bounds))
         return tuple(sorted(found, key=lambda meter: meter.place))

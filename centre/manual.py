@@ -171,7 +171,3 @@ class Manual:
             return ()
         first, last = str(min(months)), str(max(months))
         return await self.books.read(lambda of: forms.in_force(of, site, form, first, last))
-
-    async def readings(self, site: str, device: str, point: str) -> tuple[Entry, ...]:
-        """The approved readings of a register that nobody reads by wire."""
-        return await self.books.read(lambda of: forms.readings(of, site, device, point))

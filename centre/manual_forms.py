@@ -12,6 +12,7 @@ from typing import Final
 from centre import manual_columns as check
 from centre.manual_columns import Known, Row
 
+READINGS: Final = "meter_reading"
 _LONGEST: Final = 200
 _MASS: Final = ("t", "kg")
 
@@ -156,7 +157,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                 ),
             ),
             Form(
-                name="meter_reading",
+                name=READINGS,
                 columns=(
                     _SITE,
                     Column(name="device", check=check.device, key=True),

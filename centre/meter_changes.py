@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from centre.recount import CHUNK_READINGS
 from centre.register_samples import epoch_of, samples_of
-from centre.store.base import FAR_NS, Dirty, SeriesKey, Store
+from centre.store.base import FAR_NS, Dirty, Registers, SeriesKey
 from metering.quantities import IDENTITY
 
 
@@ -29,7 +29,7 @@ def identifies(series: SeriesKey) -> bool:
 class MeterChanges:
     """What was found is kept until readings come that may tell it otherwise."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Registers) -> None:
         self._store = store
         self._found: dict[SeriesKey, _Known] = {}
 

@@ -8,6 +8,8 @@ from datetime import date
 from typing import Any, Final
 
 from centre.accounting.factor_choice import ReportDates
+from centre.accounting.intervals import Interval
+from centre.accounting.registers import Flag
 from centre.accounting.zones import local_day
 from centre.errors import BadQuestion
 from centre.json_views import plain
@@ -16,6 +18,7 @@ from centre.readings_check import ReadingsCheck
 from centre.readings_list import Kind, Line, listed
 from centre.records import MeterRecord
 from centre.statements import Statements
+from centre.store.base import Bucket
 from centre.trace_build import Builder
 from centre.why import built
 
@@ -56,9 +59,15 @@ async def readings(
 
 async def _lines(statements: Statements, build: Builder, record: MeterRecord, only: date | None) -> AsyncIterator[Line]:
     zone = build.plant.zone
-    intervals = [bucket.interval for bucket in (record.quarters or record.days)]
-    wanted = [found for found in intervals if only is None or local_day(found.start, zone) == only]
-    async for line in listed(statements.store, record.points, wanted):
+
+    def wanted(buckets: Sequence[Bucket]) -> list[Interval]:
+        every = [bucket.interval for bucket in buckets]
+        return [found for found in every if only is None or local_day(found.start, zone) == only]
+
+    if record.manual is not None:
+        async for line in listed(record.manual, record.manual.points, wanted(record.manual_days)):
+            yield line._replace(flag=Flag.MANUAL if line.flag == Flag.MEASURED else line.flag)
+    async for line in listed(statements.store, record.points, wanted(record.quarters or record.wire_days)):
         yield line
 
 
@@ -70,6 +79,7 @@ def _day(text: str) -> date | None:
 
 
 def _row(build: Builder, name: str, record: MeterRecord, line: Line) -> Row:
+    said = record.said(line.at) if line.kind is Kind.READING else ""
     return {
         "meter": name,
         "kind": line.kind.value,
@@ -79,7 +89,7 @@ def _row(build: Builder, name: str, record: MeterRecord, line: Line) -> Row:
         "unit": record.points.unit,
         "scale": line.scale,
         "flag": line.flag,
-        "what": line.what,
+        "what": "; ".join(text for text in (line.what, said) if text),
         "since": build.clock(line.since) if line.kind is Kind.INTERVAL else "",
     }
 

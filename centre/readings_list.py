@@ -18,7 +18,7 @@ from centre.meter_changes import MeterChanges
 from centre.points import MeterPoints
 from centre.recount import AFTER, BEFORE, CHUNK_NS, CHUNK_READINGS, register_of
 from centre.register_samples import exact, samples_of
-from centre.store.base import FAR_NS, Grain, Reading, SeriesKey, Store
+from centre.store.base import FAR_NS, Grain, Reading, Registers, SeriesKey
 from centre.trace_registers import CHECKED, may_be_filled, substitute, what_happened
 
 _SHARE: Final = Decimal("1e-9")
@@ -59,7 +59,7 @@ class Line(NamedTuple):
         return self.kind is Kind.READING and self.what not in {SUSPECT, DROPPED, WAITS}
 
 
-async def listed(store: Store, points: MeterPoints, intervals: Sequence[Interval]) -> AsyncIterator[Line]:
+async def listed(store: Registers, points: MeterPoints, intervals: Sequence[Interval]) -> AsyncIterator[Line]:
     """All lines of consecutive accounted intervals of a meter; raises StoreError."""
     if points.counter is None or not intervals:
         return
@@ -75,7 +75,7 @@ async def listed(store: Store, points: MeterPoints, intervals: Sequence[Interval
             yield line
 
 
-async def _whole(store: Store, points: MeterPoints, intervals: Sequence[Interval]) -> list[Interval]:
+async def _whole(store: Registers, points: MeterPoints, intervals: Sequence[Interval]) -> list[Interval]:
     """With the quarters before and after that a pause over the edge of the period reaches into."""
     counter = points.counter
     assert counter is not None
@@ -90,7 +90,7 @@ async def _whole(store: Store, points: MeterPoints, intervals: Sequence[Interval
     return [*(found.interval for found in before), *intervals, *(found.interval for found in after)]
 
 
-async def _across(store: Store, points: MeterPoints, counter: SeriesKey, at: int) -> list[Step]:
+async def _across(store: Registers, points: MeterPoints, counter: SeriesKey, at: int) -> list[Step]:
     """The pause over `at` that was filled, if there is one."""
     around = [*await store.before(counter, at, BEFORE), *await store.read(counter, at, FAR_NS, limit=AFTER)]
     register = register_of(points, samples_of([reading for reading in around if not reading.suspect]))
@@ -106,7 +106,7 @@ def _joins(step: Step, points: MeterPoints) -> bool:
 class _Work:
     """One meter's list while it is made; `since`, `accounted`, `counted`: of the interval that is still open."""
 
-    store: Store
+    store: Registers
     points: MeterPoints
     counter: SeriesKey
     since: int

@@ -1,6 +1,6 @@
 """The balances of a statement: what came into a node against what the meters of its children counted (rule F10)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -28,19 +28,21 @@ def balances(
 ) -> Mapping[Carrier, Balance]:  # fmt: skip
     """The balance of every carrier that `node` and its children have meters of, since their meters last changed.
 
-    A month is compared quarter by quarter, a year day by day; only intervals that every meter knows whole count.
+    A month is compared quarter by quarter, a year day by day, as is a month of which a meter knows days alone; only
+    intervals that every meter knows whole count.
     """
     found: dict[Carrier, Balance] = {}
     start, end = period.bounds(plant.zone)
-    expected = len(list(period.days())) if period.month is None else (end - start) // QUARTER_NS
     for carrier in Carrier:
         roles = balanced(node, carrier)
         if roles:
             since = membership.settled(node, carrier, period, plant.zone)
+            daily = by_day(period, [records[place_of(meter)] for meter, _ in roles])
+            expected = len(list(period.days())) if daily else (end - start) // QUARTER_NS
             meters = [
                 _balance_meter(
                     f"{plant.site}/{meter.device}/{meter.flow}/{period.label}", records[place_of(meter)], role,
-                    management, whole_intervals(records[place_of(meter)], period, since),
+                    management, whole_intervals(records[place_of(meter)], since, daily=daily),
                 )
                 for meter, role in roles
             ]  # fmt: skip
@@ -110,9 +112,14 @@ def _balance_meter(
     return BalanceMeter(id=f"meter:{name}", role=role, accuracy=accuracy, intervals=intervals)
 
 
-def whole_intervals(record: MeterRecord, period: Period, since: int = 0) -> Sequence[Interval]:
+def by_day(period: Period, records: Iterable[MeterRecord]) -> bool:
+    """Whether meters are compared by their days."""
+    return period.month is None or any(record.days_only for record in records)
+
+
+def whole_intervals(record: MeterRecord, since: int, *, daily: bool) -> Sequence[Interval]:
     """The intervals a balance may compare: those from `since` that the register covers from end to end."""
-    buckets = record.days if period.month is None else record.quarters
+    buckets = record.days if daily else record.quarters
     return [bucket.interval for bucket in buckets if is_whole(bucket.interval) and bucket.interval.start >= since]
 
 

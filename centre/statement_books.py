@@ -17,6 +17,7 @@ from centre.books.file import Books
 from centre.closing_content import headline_of
 from centre.entities import Entities
 from centre.manual_forms import Entry
+from centre.manual_meters import Approved
 from centre.period import Period
 from centre.statement_told import FORMS, LOOK_BACK, Told, months_of
 
@@ -79,6 +80,14 @@ class StatementBooks:
     async def production(self, site: str) -> tuple[Entry, ...]:
         """Every approved row of what was made."""
         return await self.books.read(lambda of: forms.in_force(of, site, "production", "", "~"))
+
+    async def readings(self, site: str) -> dict[tuple[str, str], list[Approved]]:
+        """Device and point -> the approved readings of a register, in any order."""
+        found: dict[tuple[str, str], list[Approved]] = {}
+        for entry, row in await self.books.read(lambda of: forms.readings(of, site)):
+            register = entry.values["device"], entry.values["point"]
+            found.setdefault(register, []).append(Approved(entry, row.made_by, row.approved_by or ""))
+        return found
 
     async def signed(self, site: str, period: Period) -> Signed | None:
         """How the month was closed; None for an open month, and for a year."""

@@ -68,7 +68,7 @@ def carrier_line(
 
 def meter_input(record: MeterRecord, site: str, period: Period) -> Input:
     """The quantity of one meter, named by device and point."""
-    counter = "" if record.points.counter is None else record.points.counter.point
+    counter = "" if record.counter is None else record.counter.point
     return Input(
         id=f"meter:{site}/{record.points.meter.device}/{counter}/{record.part or period.label}",
         value=record.amount,

@@ -17,6 +17,7 @@ from centre.accounting.zones import local_day
 from centre.day import Place, place_of
 from centre.entities import entities_of
 from centre.errors import BadQuestion, UnknownSite
+from centre.manual_meters import ManualMeter, manual_meter, register_of_hand
 from centre.membership import UNDATED, DatedPlant, Membership, dated, virtual_records
 from centre.period import Period, period_of
 from centre.plant import Plant
@@ -109,6 +110,8 @@ class Statements:
             devices = of(found)
             points = tuple(one for one in points if one.meter.device in devices)
         records = await self._records(found.plant, period, points, found.membership)
+        for place, one in (await self.manual(found.plant, points)).items():
+            records[place] = records[place].with_manual(one, one.days(found.plant, *period.bounds(plant.zone)))
         start, end = period.bounds(plant.zone)
         nothing = count(start=start, end=end, since=None, now=end, interval_s=None, received=0, faults={})
         records |= await asyncio.to_thread(virtual_records, found, records, nothing)
@@ -127,6 +130,18 @@ class Statements:
         """The points of all meters of a period."""
         every = replace(found.plant, tree=replace(found.plant.tree, meters=found.meters, children=()))
         return resolve(every, await self.store.inventory(found.plant.site))
+
+    async def manual(self, plant: Plant, points: Iterable[MeterPoints]) -> dict[Place, ManualMeter]:
+        """The meters of which somebody told readings before they were first read by wire, if they ever were."""
+        approved = {} if self.books is None else await self.books.readings(plant.site)
+        found: dict[Place, ManualMeter] = {}
+        for one in points if approved else ():
+            register = register_of_hand(one, approved)
+            if register is not None:
+                since = None if one.counter is None else await self._since(one.counter)
+                told = approved[one.meter.device, register]
+                found[place_of(one.meter)] = manual_meter(plant.site, one, register, told, since)
+        return found
 
     async def of_basis(self, basis: Basis, dates: ReportDates) -> Statement:
         """The statement of what was read already."""
@@ -191,8 +206,7 @@ class Statements:
         if points.counter is not None:
             days = await self.store.read_rollup(points.counter, Grain.DAY, start, end)
             parts = await self.store.read_rollup(points.counter, Grain.QUARTER, start, end) if quarters else ()
-            first = await self.store.read(points.counter, 0, _FAR, limit=1)
-            since = first[0].at if first else None
+            since = await self._since(points.counter)
             now = self.clock.now_ns()
             # two: a meter that was read a moment earlier than others may know one quarter more
             if quarters and start <= now < end and sum(is_whole(part.interval) for part in parts) < 2:
@@ -212,6 +226,10 @@ class Statements:
                 faults={},
             ),
         )
+
+    async def _since(self, counter: SeriesKey) -> int | None:
+        first = await self.store.read(counter, 0, _FAR, limit=1)
+        return first[0].at if first else None
 
     async def _running(
         self, points: MeterPoints, counter: SeriesKey, start: int, end: int

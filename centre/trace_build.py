@@ -257,7 +257,7 @@ class Builder:
         )
 
     def series(self, record: MeterRecord) -> str:
-        counter = record.points.counter
+        counter = record.counter
         return f"{self.made.site}/{record.points.meter.device}/{'' if counter is None else counter.point}"
 
     def clock(self, at: int) -> str:

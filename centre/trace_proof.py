@@ -7,12 +7,15 @@ from centre.records import MeterRecord
 from centre.store.base import Store
 from centre.trace import Part, Rule, Step
 from centre.trace_build import Builder
+from centre.trace_manual import manual_stretches
 from centre.trace_registers import Edge, Event, Stretch, stretches
 
 
 async def with_registers(build: Builder, name: str, record: MeterRecord, store: Store) -> None:
     """Give the meter's step the readings that prove it."""
-    found = await stretches(store, record.points, record.days)
+    found = await stretches(store, record.points, record.wire_days)
+    if record.manual is not None and not (record.points.integrated and record.wire_days):
+        found = (*manual_stretches(record.manual, record.manual_days), *found)
     proof = tuple(_stretch(build, record, one) for one in found)
     build.steps[name] = replace(build.steps[name], proof=proof)
 
@@ -54,19 +57,20 @@ def _edge(build: Builder, record: MeterRecord, found: Edge) -> Part:
 def _reading(build: Builder, record: MeterRecord, found: Sample) -> Part:
     return build.add(
         Step(
-            id=f"reading:{build.series(record)}@{build.clock(found.at)}", rule=Rule.READING, words="raw register",
-            value=found.value, unit=record.points.unit, at_ns=found.at,
+            id=f"reading:{build.series(record)}@{build.clock(found.at)}", rule=Rule.READING,
+            words=record.said(found.at) or "raw register", value=found.value, unit=record.points.unit, at_ns=found.at,
         )
     )  # fmt: skip
 
 
 def _event(build: Builder, record: MeterRecord, found: Event) -> Part:
+    since = "" if found.since is None else f"/{build.clock(found.since)}"
     readings = (_reading(build, record, found.old), _reading(build, record, found.new))
     if found.amount is None:  # they say that it is not known, and make no amount
         readings = (readings[0]._replace(sign=0), readings[1]._replace(sign=0))
     part = build.add(
         Step(
-            id=f"event:{build.series(record)}@{build.clock(found.new.at)}", rule=Rule.GIVEN, words=found.what,
+            id=f"event:{build.series(record)}@{build.clock(found.new.at)}{since}", rule=Rule.GIVEN, words=found.what,
             value=found.amount, unit=record.points.unit, parts=readings, at_ns=found.new.at,
             reason=None if found.amount is not None else "not_known",
         )

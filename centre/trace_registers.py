@@ -18,7 +18,7 @@ from centre.accounting.zones import quarter_floor
 from centre.meter_changes import MeterChanges
 from centre.points import MeterPoints
 from centre.register_samples import samples_of
-from centre.store.base import FAR_NS, Bucket, Grain, Reading, SeriesKey, Store
+from centre.store.base import FAR_NS, Bucket, Grain, Reading, Registers, SeriesKey
 
 _BEFORE: Final = 32
 _AFTER: Final = 4
@@ -52,12 +52,16 @@ class Edge(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A step of the register that is no plain difference; `amount` None: not counted."""
+    """A step of the register that is no plain difference; `amount` None: not counted.
+
+    `since` tells apart the shares of one in several periods.
+    """
 
     old: Sample
     new: Sample
     amount: Decimal | None
     what: str
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ class Stretch:
         )
 
 
-async def stretches(store: Store, points: MeterPoints, days: Sequence[Bucket]) -> tuple[Stretch, ...]:
+async def stretches(store: Registers, points: MeterPoints, days: Sequence[Bucket]) -> tuple[Stretch, ...]:
     """The stretches of the days of which something is known, in order."""
     known = [day.interval for day in days if day.interval.amount is not None]
     counter = points.counter
@@ -110,7 +114,7 @@ async def stretches(store: Store, points: MeterPoints, days: Sequence[Bucket]) -
 
 
 class _Reader:
-    def __init__(self, store: Store, series: SeriesKey, points: MeterPoints) -> None:
+    def __init__(self, store: Registers, series: SeriesKey, points: MeterPoints) -> None:
         self._store = store
         self._series = series
         self._points = points

@@ -12,7 +12,7 @@ from centre.carriers import Carrier
 from centre.errors import FigureError
 from centre.period import Period
 from centre.statement import NodeStatement
-from centre.statement_balance import accuracy_of, balance_parts, whole_intervals
+from centre.statement_balance import accuracy_of, balance_parts, by_day, whole_intervals
 from centre.statement_figures import NodeFigures, bought
 from centre.statement_lines import is_export
 from centre.statements import Statements
@@ -154,12 +154,13 @@ def _balance(build: Builder, node: NodeStatement, carrier: Carrier, management: 
     meters = balance_parts(build.node(node.id), carrier, build.records)
     period = build.made.period
     since = build.membership.settled(build.node(node.id), carrier, period, build.plant.zone)
-    starts = [frozenset(one.start for one in whole_intervals(record, period, since)) for record, _ in meters]
+    daily = by_day(period, [record for record, _ in meters])
+    starts = [frozenset(one.start for one in whole_intervals(record, since, daily=daily)) for record, _ in meters]
     common = starts[0].intersection(*starts[1:])
     for (record, sign), counted in zip(meters, found.terms, strict=False):
         build.meter(record)
-        inside = [one for one in whole_intervals(record, period, since) if one.start in common]
-        below = tuple(build.quarter(record, one) for one in inside) if period.month is not None else ()
+        inside = [one for one in whole_intervals(record, since, daily=daily) if one.start in common]
+        below = tuple(build.quarter(record, one) for one in inside) if not daily else ()
         amount = build.add(
             Step(
                 id=f"common:{build.series(record)}/{period.label}/{node.id}", unit=record.points.unit,

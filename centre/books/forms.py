@@ -15,7 +15,7 @@ from centre.books.counted_once import refuse_counted_twice
 from centre.books.file import Writing
 from centre.errors import FigureError
 from centre.manual_csv import Filled
-from centre.manual_forms import Entry
+from centre.manual_forms import READINGS, Entry
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS manual_form (
@@ -117,11 +117,18 @@ def in_force(connection: sqlite3.Connection, site: str, form: str, first: str, l
     return _entries(connection.execute(_ENTRY + where, (site, form, first, last)))
 
 
-def readings(connection: sqlite3.Connection, site: str, device: str, point: str) -> tuple[Entry, ...]:
-    """The approved readings of one register, in order of time."""
-    found = in_force(connection, site, "meter_reading", "", "\U0010ffff")
-    mine = [entry for entry in found if (entry.values["device"], entry.values["point"]) == (device, point)]
-    return tuple(sorted(mine, key=lambda entry: int(entry.period)))
+def readings(connection: sqlite3.Connection, site: str) -> tuple[tuple[Entry, FormRow], ...]:
+    """The approved readings of every register of a site, each with its form."""
+    found = in_force(connection, site, READINGS, "", "\U0010ffff")
+    told = {number: form(connection, number) for number in {entry.number for entry in found} if number is not None}
+    return tuple((entry, told[entry.number]) for entry in found if entry.number is not None)
+
+
+def readings_approved(connection: sqlite3.Connection) -> int:
+    """How many forms with meter readings were ever approved."""
+    found = "SELECT count(*) FROM manual_form WHERE form = ? AND approved_by IS NOT NULL"
+    (number,) = connection.execute(found, (READINGS,)).fetchone()
+    return int(number)
 
 
 def _entries(found: Iterable[Sequence[Any]]) -> tuple[Entry, ...]:

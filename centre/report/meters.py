@@ -57,7 +57,7 @@ def _meter(record: MeterRecord, known: _Known | None, today: date) -> tuple[Cell
         None if told is None or told.level is None else str(told.level), centre,
         None if points.info is None else points.info.profile, serials[-1] if serials else None,
         Word(f"carrier_{points.meter.carrier}"), Word(f"flow_{points.meter.flow}"),
-        None if points.counter is None else points.counter.point, points.meter.accuracy,
+        None if record.counter is None else record.counter.point, points.meter.accuracy,
         None if due is None else due.isoformat(), None if due is None else Word("is" if due < today else "is_not"),
         None if record.amount is None else short(record.amount), points.unit, record.count.completeness, record.reason,
     )  # fmt: skip

@@ -203,7 +203,30 @@ class Totals:
     by_device: Mapping[tuple[str, str], int]
 
 
-class Store(Protocol):
+class Registers(Protocol):
+    """The readings of registers and what is accounted of them; every method raises StoreError when it cannot answer."""
+
+    async def read(self, series: SeriesKey, t0: int, t1: int, /, *, limit: int) -> Sequence[Reading]:
+        """At most `limit` readings of [t0, t1) in order of time, the earliest first, suspects told as in `before`."""
+        ...
+
+    async def before(self, series: SeriesKey, t: int, count: int, /) -> Sequence[Reading]:
+        """The last `count` readings with a time before `t`, in order of time."""
+        ...
+
+    async def changes(self, series: SeriesKey, /) -> Sequence[tuple[int, int]]:
+        """Where a state took another value: the times of the last reading before and of the first after, in order.
+
+        Empty texts and zeros are no values here.
+        """
+        ...
+
+    async def read_rollup(self, series: SeriesKey, grain: Grain, t0: int, t1: int, /) -> Sequence[Bucket]:
+        """Intervals that start in [t0, t1), in order."""
+        ...
+
+
+class Store(Registers, Protocol):
     """Every method raises StoreError when the store cannot answer; nothing was changed then."""
 
     # --- what arrives
@@ -234,14 +257,6 @@ class Store(Protocol):
 
     # --- readings
 
-    async def read(self, series: SeriesKey, t0: int, t1: int, *, limit: int) -> Sequence[Reading]:
-        """At most `limit` readings of [t0, t1) in order of time, the earliest first, suspects told as in `before`."""
-        ...
-
-    async def before(self, series: SeriesKey, t: int, count: int) -> Sequence[Reading]:
-        """The last `count` readings with a time before `t`, in order of time."""
-        ...
-
     async def columns(self, series: SeriesKey, t0: int, t1: int, *, before: int, after: int, limit: int) -> Columns:
         """As `read`, with up to `before` earlier and `after` later ones: for very many."""
         ...
@@ -267,13 +282,6 @@ class Store(Protocol):
 
     async def span(self, series: SeriesKey, t0: int, t1: int) -> Span | None:
         """First, last and number of the readings in [t0, t1); None when there are none."""
-        ...
-
-    async def changes(self, series: SeriesKey) -> Sequence[tuple[int, int]]:
-        """Where a state took another value: the times of the last reading before and of the first after, in order.
-
-        Empty texts and zeros are no values here.
-        """
         ...
 
     async def series(self, site: str) -> Mapping[str, tuple[str, ...]]:
@@ -302,10 +310,6 @@ class Store(Protocol):
         ...
 
     # --- accounted intervals
-
-    async def read_rollup(self, series: SeriesKey, grain: Grain, t0: int, t1: int) -> Sequence[Bucket]:
-        """Intervals that start in [t0, t1), in order."""
-        ...
 
     async def write_rollup(
         self, buckets: Mapping[SeriesKey, Sequence[Bucket]], *, settled: Mapping[SeriesKey, int] | None = None

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from centre.accounting.calendar import Month
-from centre.accounting.registers import RegisterRule
 from centre.books import audit, closings
 from centre.books.forms import State
 from centre.errors import FigureError
 from centre.manual import Manual, fuels_of
 from centre.manual_figures import NOT_APPROVED, fuel_lines, produced, value_added, wastes, water
 from centre.manual_forms import Entry
-from centre.manual_meters import manual_days
+from centre.manual_meters import manual_meter, register_of_hand
 from centre.plant import Node
+from centre.points import resolve
+from centre.statement_books import StatementBooks
 from support.books_manual import FACTORS, PRODUCTION, with_manual
 from support.centre_plant import PLANT
 
@@ -188,9 +189,13 @@ def test_the_readings_of_an_offline_meter_become_its_register(tmp_path: Path) ->
             b"works,water,volume_total,2026-11-01T00:00:00+08:00,160,m3\n"
             b"works,water,volume_total,2026-10-02T00:00:00+08:00,100,m3\n",
         )
-        entries = await manual.readings("works", "water", "volume_total")
-        start, end = (int(entries[0].period), int(entries[1].period))
-        days = manual_days(entries, RegisterRule(), PLANT, start - 3 * 86_400 * 10**9, end + 86_400 * 10**9)
+        found = await StatementBooks(books=manual.books).readings("works")
+        points = next(one for one in resolve(PLANT, {}) if one.meter.device == "water")
+        assert register_of_hand(points, found) == "volume_total"
+        meter = manual_meter("works", points, "volume_total", found["water", "volume_total"], None)
+        assert [reading.value for reading in meter.readings] == [100, 160]
+        start, end = meter.readings[0].at, meter.readings[1].at
+        days = meter.days(PLANT, start - 3 * 86_400 * 10**9, end + 86_400 * 10**9)
         assert sum(day.amount or 0 for day in days) == 60
         assert {day.flag.value for day in days} == {"U"}
         assert len(days) == 30
