@@ -8,6 +8,7 @@ from typing import Final
 from centre.accounting.basic_charge import Contract, Method
 from centre.accounting.bill import Bill, Usage
 from centre.accounting.billing import bill
+from centre.accounting.demand import DemandKind
 from centre.accounting.reconcile import Reconciliation, reconcile
 from centre.accounting.stated_bill import Stated
 from centre.accounting.tariff import Tariff
@@ -137,6 +138,7 @@ def _contract(found: Contract | None, supposed: Otherwise) -> Contract:
         method=method,
         capacity_kva=supposed.capacity_kva or (None if found is None else found.capacity_kva),
         contract_kw=supposed.contract_kw or (None if found is None else found.contract_kw),
+        demand=DemandKind.FIXED if found is None else found.demand,
     )
     needed = _NEEDS.get(method)
     if needed is not None and getattr(made, needed) is None:

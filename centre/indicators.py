@@ -10,7 +10,7 @@ from centre.accounting import alarm_sources
 from centre.accounting.alarms import Measured
 from centre.accounting.balance import BalanceMeter, balance
 from centre.accounting.budget import outturn
-from centre.accounting.demand import forecast
+from centre.accounting.demand import forecast, sliding_forecast
 from centre.accounting.exact import rounded
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.leak import LeakRule, LeakState, Night, assess
@@ -93,6 +93,16 @@ def demand_sign(plant: Plant, supplies: Sequence[Supply], *, until: int, now: in
         node=plant.tree.id,
         measured=Measured(at=now, value=measured.value, basis=basis if measured.value is not None else measured.basis),
     )
+
+
+def sliding_demand_sign(
+    plant: Plant, energies: Sequence[Decimal | None], powers: Sequence[Sequence[Decimal | None]], *, now: int,
+    contract_kw: Decimal,
+) -> Sign:  # fmt: skip
+    """Where the contract is of any 15 minutes: what all meters counted in the last ones, and their power in each."""
+    found = sliding_forecast(minutes=energies, powers_kw=_sums(powers), contract_kw=contract_kw)
+    measured = alarm_sources.demand_forecast_percent(now, found)
+    return Sign(indicator=DEMAND, site=plant.site, node=plant.tree.id, measured=measured)
 
 
 def _sums(minutes: Sequence[Sequence[Decimal | None]]) -> list[Decimal]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from centre.accounting.demand import DemandKind
 from centre.accounting.exact import rounded
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.leak import LeakRule, Night, night_flow
@@ -19,8 +20,9 @@ from centre.budget_use import budget_used
 from centre.budgets import PlantBudget
 from centre.carriers import Flow
 from centre.day import Place, place_of
+from centre.demand_peaks import MINUTE_NS, minutes, together
 from centre.emitted import Emissions
-from centre.indicators import Sign, Supply, balance_signs, budget_sign, demand_sign, leak_sign
+from centre.indicators import Sign, Supply, balance_signs, budget_sign, demand_sign, leak_sign, sliding_demand_sign
 from centre.plant import Node, Plant
 from centre.points import Directory, MeterPoints
 from centre.records import Rules
@@ -30,7 +32,6 @@ from centre.store.base import Grain, Store
 from wattline.clock import NS, Clock
 
 _HOUR_NS: Final = 3600 * NS
-_MINUTE_NS: Final = 60 * NS
 _MINUTES: Final = 5
 _LEDGER_NS: Final = 60 * NS  # within it what was read is accounted
 _MOST_READINGS: Final = 10_000
@@ -96,6 +97,8 @@ class Management:
         billed = [points[place_of(meter)] for meter in billed_meters(plant)]
         if contract is None or contract.contract_kw is None or not billed:
             return ()
+        if contract.demand is not DemandKind.FIXED:
+            return (await self._sliding(plant, billed, now, contract.contract_kw),)
         start = now - now % QUARTER_NS
         supplies: list[Supply] = []
         until: list[int] = []
@@ -107,6 +110,19 @@ class Management:
         reached = max(until, default=start)
         return (demand_sign(plant, supplies, until=reached, now=now, contract_kw=contract.contract_kw),)
 
+    async def _sliding(self, plant: Plant, billed: Sequence[MeterPoints], now: int, contract_kw: Decimal) -> Sign:
+        """Of the 15 whole minutes up to the newest reading that all meters have."""
+        newest = [max(await self._newest(found, now), default=0) for found in billed]
+        end = min(newest) - min(newest) % MINUTE_NS
+        energies: list[Decimal | None] = [None]
+        if now - end < QUARTER_NS:
+            first = end - QUARTER_NS
+            from_, to = first - first % QUARTER_NS, end + -end % QUARTER_NS
+            each = [await minutes(self.store, plant, found, from_, to) for found in billed]
+            energies = [one.amount for one in together(each) if first <= one.start < end]
+        powers = [await self._minutes(found, now) for found in billed]
+        return sliding_demand_sign(plant, energies, powers, now=now, contract_kw=contract_kw)
+
     async def _newest(self, found: MeterPoints, now: int) -> list[int]:
         """The time of the newest reading of the counter."""
         if found.counter is None:
@@ -117,13 +133,13 @@ class Management:
         """Mean power of each of the last minutes in kW; what is fed out is no demand."""
         if found.gauge is None:
             return [None] * _MINUTES
-        start = now - _MINUTES * _MINUTE_NS
+        start = now - _MINUTES * MINUTE_NS
         readings = await self.store.read(found.gauge, start, now, limit=_MOST_READINGS)
         samples = samples_of([reading for reading in readings if not reading.suspect])
         means: list[Decimal | None] = []
         for minute in range(_MINUTES):
-            first = start + minute * _MINUTE_NS
-            values = [found.sign * value for at, value in samples if first <= at < first + _MINUTE_NS]
+            first = start + minute * MINUTE_NS
+            values = [found.sign * value for at, value in samples if first <= at < first + MINUTE_NS]
             mean = None if not values else rounded(Fraction(sum(values, Decimal(0))) / (1000 * len(values)), 6)
             means.append(None if mean is None else max(mean, Decimal(0)))
         return means

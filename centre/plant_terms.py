@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from centre.accounting.alarms import AlarmRule
 from centre.accounting.basic_charge import Contract, Method
+from centre.accounting.demand import DemandKind
 from centre.accounting.factor_policies import NamedPolicy
 from centre.accounting.file_types import Day, Positive, one_or_more
 from centre.accounting.management_file import AlarmSettings, alarm_rule
@@ -25,6 +26,7 @@ from centre.surcharges import PlantSurcharge, SurchargeSettings, surcharges_of
 from wattline.resources import config_dir
 from wattline.strict_yaml import Document, KeyPath, Strict
 
+_DEMANDS: Final = {"fixed": DemandKind.FIXED, "sliding": DemandKind.SLIDING, "meter": DemandKind.METER}
 _NEEDS: Final = {Method.CAPACITY: "capacity_kva", Method.CONTRACT: "contract_kw"}
 
 Indicator = Literal[
@@ -44,12 +46,14 @@ class ContractSettings(Strict):
 
     It counts for the days [valid_from, valid_to], both included; None is open on that side.
 
-    `confirmed: false` marks numbers that were not taken from the contract itself; reports say so.
+    `demand`: mean of the fixed quarters of an hour, of any 15 minutes (moved by one), or what the meter's own register
+    of its maximum says. `confirmed: false` marks numbers that were not taken from the contract itself; reports say so.
     """
 
     method: Method
     capacity_kva: Positive | None = None
     contract_kw: Positive | None = None
+    demand: Literal["fixed", "sliding", "meter"] = "fixed"
     metering_day: Annotated[int, Field(ge=1, le=28)] = 1
     confirmed: bool = True
     valid_from: Day | None = None
@@ -197,7 +201,10 @@ def _check_contracts(found: Sequence[ContractSettings], at: KeyPath, document: D
 
 def contract_of(given: ContractSettings) -> Contract:
     """The agreed terms as the rules take them."""
-    return Contract(method=given.method, capacity_kva=given.capacity_kva, contract_kw=given.contract_kw)
+    return Contract(
+        method=given.method, capacity_kva=given.capacity_kva, contract_kw=given.contract_kw,
+        demand=_DEMANDS[given.demand],
+    )  # fmt: skip
 
 
 def _surcharges(

@@ -75,8 +75,8 @@ class Recount:
             quarter_floor(later[-1].at if later else dirty.last) + QUARTER_NS,
         )
 
-    async def quarters(self, start: int, end: int) -> list[Interval]:
-        """The intervals of [start, end) from all readings in it and enough on both sides."""
+    async def quarters(self, start: int, end: int, step_ns: int = QUARTER_NS) -> list[Interval]:
+        """The intervals of [start, end) from all readings in it and enough on both sides; of `step_ns`, where told."""
         gap = self.points.max_gap_ns
         if self._outline is not None and self._outline[0] <= start and end <= self._outline[1]:
             register, samples, readings = self._outline[2]
@@ -86,11 +86,11 @@ class Recount:
         columns = known[2] if known is not None and known[0] <= start and end <= known[1] else None
         if columns is None:
             columns = await self._columns(start, end)
-        register, samples = self._register(columns)
+        register, samples = self._register(columns, step_ns)
         if columns.suspects:
             register = replace(register, suspects=tuple(sorted(columns.suspects.union(register.suspects))))
         register = await self._filled(register)
-        return cut(register, samples, start=start, end=end, max_gap_ns=gap, times=columns.times)
+        return cut(register, samples, start=start, end=end, max_gap_ns=gap, step_ns=step_ns, times=columns.times)
 
     async def _outlined(self, dirty: Dirty) -> tuple[int, int, Outline] | None:
         """The stretch of `dirty` and what counts in it, where the store is certain of all readings since."""
@@ -103,8 +103,9 @@ class Recount:
         outline = outlined(found[1], start, self.points.rule, before=BEFORE)
         return None if outline is None or dirty.last >= end else (start, end, outline)
 
-    def _register(self, columns: Columns) -> tuple[Register, list[Sample]]:
-        quick = not columns.suspects and not self.points.integrated
+    def _register(self, columns: Columns, step_ns: int) -> tuple[Register, list[Sample]]:
+        # what lies within a quarter of an hour is thinned out
+        quick = step_ns == QUARTER_NS and not columns.suspects and not self.points.integrated
         if quick and (found := thinned(columns.times, columns.values, self.points.rule)) is not None:
             return found
         samples = _believed(columns)

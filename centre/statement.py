@@ -26,7 +26,7 @@ from centre.plant import Node, Plant
 from centre.records import Records, Rules
 from centre.statement_balance import balances, running_balances
 from centre.statement_books import Signed
-from centre.statement_cost import Reactive, bills
+from centre.statement_cost import NO_DEMANDS, Demands, Reactive, bills
 from centre.statement_figures import Means, NodeFigures, bought, figures
 from centre.statement_lines import CarrierLine, carrier_line, unmetered
 from centre.statement_told import Told
@@ -88,9 +88,9 @@ class Statement:
 def statement(
     plant: Plant, period: Period, records: Records, rules: Rules, dates: ReportDates, *,
     software: str, reactive: Sequence[Reactive] = (), told: Told = NOTHING,
-    signed: Signed | None = None, membership: Membership = UNDATED,
+    signed: Signed | None = None, membership: Membership = UNDATED, demands: Mapping[date, Demands] = NO_DEMANDS,
 ) -> Statement:  # fmt: skip
-    """The figures of `period`, of a year the sums of its months. `reactive` energy by month, for the bills."""
+    """The figures of `period`, of a year the sums of its months. `reactive` energy and `demands` for the bills."""
     start, end = period.bounds(plant.zone)
     energy, carbon = (
         FactorBook(rows=rules.factors, policy=named.policy, dates=dates, region=plant.region)
@@ -106,7 +106,7 @@ def statement(
         for node, depth in _walk(plant.tree, 0)
     ]  # fmt: skip
     month_bills, cost, reason = bills(
-        plant, period, records, rules, reactive, membership=membership, told=told
+        plant, period, records, rules, reactive, membership=membership, told=told, demands=demands
     )  # fmt: skip
     return Statement(
         site=plant.site,

@@ -9,7 +9,7 @@ from typing import Final
 from centre.accounting.basic_charge import Contract
 from centre.accounting.bill import Bill, Section, Usage
 from centre.accounting.billing import NO_REACTIVE, bill
-from centre.accounting.demand import fixed_demands, peak
+from centre.accounting.demand import Demand, fixed_demands, peak
 from centre.accounting.intervals import Interval
 from centre.accounting.metered import Amount
 from centre.accounting.terms import ZERO, Input, Term, Total, total
@@ -35,6 +35,17 @@ class Reactive:
 
     month: str
     energy: Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """The demand that a stretch is billed by, and one found another way to check it."""
+
+    billed: Demand | None
+    beside: Demand | None
+
+
+NO_DEMANDS: Final[Mapping[date, Demands]] = {}
 
 
 def billed_meters(plant: Plant) -> list[Meter]:
@@ -89,8 +100,12 @@ def bills(
     *,
     membership: Membership = UNDATED,
     told: Told | None = None,
+    demands: Mapping[date, Demands] = NO_DEMANDS,
 ) -> tuple[tuple[Bill, ...], Total, str | None]:
-    """A bill for each month that has energy, their sum, and why there is none; `told`: what was made."""
+    """A bill for each month that has energy, their sum, and why there is none; `told`: what was made.
+
+    `demands`: those that quarters do not tell, by the first day of their stretch.
+    """
     tariff = rules.terms.tariff
     if tariff is None or not billed_spans(plant, period, membership):
         reason = NO_TARIFF if tariff is None else NO_METER
@@ -99,7 +114,9 @@ def bills(
     made: list[Bill] = []
     terms: list[Term] = []
     for month in period.months():
-        usage = usage_of(plant, month, records, stretches(plant, month, membership, rules.terms), by_month)
+        usage = usage_of(
+            plant, month, records, stretches(plant, month, membership, rules.terms), by_month, demands=demands
+        )
         if usage is None:
             continue
         usage = replace(
@@ -151,33 +168,43 @@ def _days(record: MeterRecord, start: int, end: int) -> dict[int, Interval]:
 
 
 def usage_of(
-    plant: Plant, month: Period, records: Records, parts: Sequence[Stretch], reactive: Mapping[str, Decimal | None]
+    plant: Plant,
+    month: Period,
+    records: Records,
+    parts: Sequence[Stretch],
+    reactive: Mapping[str, Decimal | None],
+    *,
+    demands: Mapping[date, Demands] = NO_DEMANDS,
 ) -> Usage | None:
     """What is billed of a month, `reactive` energy by month; None where nothing is known of what was bought."""
     start, end = month.bounds(plant.zone)
     quarters = bought_quarters(plant, parts, records)
     if not any(found.amount is not None for found in quarters):
         return None
+    sections = [_section(part, plant.zone, quarters, demands.get(part.start)) for part in parts]
     return Usage(
         zone=plant.zone,
         start=start,
         end=end,
         intervals=quarters,
         contract=parts[-1].contract,
-        demand=peak(fixed_demands(quarters)),
+        demand=peak(one.demand for one in sections if one.demand is not None),
+        beside=peak(one.beside for one in sections if one.beside is not None),
         reactive_kvarh=reactive.get(month.label),
-        sections=[_section(part, plant.zone, quarters) for part in parts] if len(parts) > 1 else (),
+        sections=sections if len(parts) > 1 else (),
     )
 
 
-def _section(part: Stretch, zone: tzinfo, quarters: Sequence[Amount]) -> Section:
+def _section(part: Stretch, zone: tzinfo, quarters: Sequence[Amount], found: Demands | None) -> Section:
     start, end = part.bounds(zone)
+    fixed = peak(fixed_demands(one for one in quarters if start <= one.start < end))
     return Section(
         start=start,
         end=end,
         meters=tuple(meter.device for meter in part.meters),
         contract=part.contract,
-        demand=peak(fixed_demands(found for found in quarters if start <= found.start < end)),
+        demand=fixed if found is None else found.billed,
+        beside=None if found is None else found.beside,
     )
 
 

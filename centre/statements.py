@@ -15,6 +15,7 @@ from centre.accounting.registers import Register
 from centre.accounting.running_balance import step_of
 from centre.accounting.zones import local_day
 from centre.day import Place, place_of
+from centre.demand_peaks import Peaks
 from centre.entities import entities_of
 from centre.errors import BadQuestion, UnknownSite
 from centre.manual_meters import ManualMeter, manual_meter, register_of_hand
@@ -28,7 +29,7 @@ from centre.register_samples import float32_step, samples_of
 from centre.statement import NOTHING, Statement, statement
 from centre.statement_balance import is_whole
 from centre.statement_books import StatementBooks
-from centre.statement_cost import billed_spans, reactive_energy, stretches, usage_of
+from centre.statement_cost import NO_DEMANDS, Demands, billed_spans, reactive_energy, stretches, usage_of
 from centre.statement_surcharges import surcharged
 from centre.store.base import Bucket, Grain, SeriesKey, Store
 from wattline import __version__
@@ -61,6 +62,7 @@ class Statements:
     rules: Mapping[str, Rules]
     directory: Directory
     books: StatementBooks | None = None
+    _peaks: Peaks = field(default_factory=Peaks)
 
     def plant(self, site: str) -> Plant:
         """Raises UnknownSite."""
@@ -149,11 +151,12 @@ class Statements:
         reactive = [
             reactive_energy(plant, month, records, basis.reactive, basis.membership) for month in period.months()
         ]
+        demands = await self._demands(basis)
         told = NOTHING if self.books is None else await self.books.told(plant.site, period)
         signed = None if self.books is None else await self.books.signed(plant.site, period)
         return await asyncio.to_thread(
             statement, plant, period, records, self.rules[plant.site], dates, software=__version__, reactive=reactive,
-            told=told, signed=signed, membership=basis.membership,
+            told=told, signed=signed, membership=basis.membership, demands=demands,
         )  # fmt: skip
 
     async def usage(self, site: str, month: Period) -> Usage | None:
@@ -162,13 +165,25 @@ class Statements:
         reactive = reactive_energy(basis.plant, month, basis.records, basis.reactive, basis.membership)
         parts = stretches(basis.plant, month, basis.membership, self.rules[site].terms)
         by_month = {month.label: reactive.energy.value}
-        usage = await asyncio.to_thread(usage_of, basis.plant, month, basis.records, parts, by_month)
+        demands = await self._demands(basis)
+        usage = await asyncio.to_thread(usage_of, basis.plant, month, basis.records, parts, by_month, demands=demands)
         if usage is None or not self.rules[site].terms.surcharges:
             return usage
         told = NOTHING if self.books is None else await self.books.told(site, month)
         terms = self.rules[site].terms
         found = surcharged(basis.plant, month, basis.records, terms, told, membership=basis.membership)
         return replace(usage, surcharges=found)
+
+    async def _demands(self, basis: Basis) -> Mapping[date, Demands]:
+        terms = self.rules[basis.plant.site].terms
+        if terms.tariff is None:
+            return NO_DEMANDS
+        return {
+            part.start: await self._peaks.of(self.store, basis.plant, part, basis.records)
+            for month in basis.period.months()
+            for part in stretches(basis.plant, month, basis.membership, terms)
+            if part.contract is not None
+        }
 
     async def records(self, plant: Plant, period: Period) -> Records:
         """What is accounted of every meter; quarters of an hour of all in a month, of the billed ones in a year."""

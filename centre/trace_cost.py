@@ -6,6 +6,7 @@ from typing import Final
 
 from centre.accounting.bill import Bill, Line, LineKind
 from centre.accounting.bill import Part as BillPart
+from centre.accounting.demand import Demand
 from centre.accounting.exact import rounded
 from centre.accounting.metered import Amount
 from centre.accounting.terms import RATIO
@@ -18,6 +19,7 @@ from centre.records import Rules
 from centre.statement_cost import Stretch, bought_quarters, stretches
 from centre.trace import Part, Rounding, Rule, Step
 from centre.trace_build import Builder
+from centre.trace_demand import demand
 from centre.trace_power_factor import power_factor
 from centre.trace_surcharge import surcharge
 
@@ -131,20 +133,12 @@ class _Bands:
         words = "the meters of the grid connection"
         return build.add(Step(id=id_, rule=Rule.SUM, words=words, value=found.amount, unit="kWh", parts=tuple(parts)))
 
-    def peak(self, kw: Decimal) -> Part | None:
-        """The demand of the quarter that has it: its energy over a quarter of an hour."""
-        for found in self._quarters:
-            if found.amount is not None and found.amount * 4 == kw:
-                factor = Step(id="rule:demand", rule=Rule.FACTOR, words="1 h / 15 min", value=Decimal(4), unit="kW/kWh")
-                return self.build.add(
-                    Step(
-                        id=f"demand:{self.build.made.site}@{self.build.clock(found.start)}", rule=Rule.PRODUCT,
-                        words=f"mean power of the highest quarter, of {local_day(found.start, self.build.plant.zone)}",
-                        value=kw, unit="kW", parts=(self._bought(found), self.build.add(factor)),
-                        rounding=Rounding.SIX,
-                    )
-                )  # fmt: skip
-        return None
+    def peak(self, found: Demand | None) -> Part | None:
+        """The step of a demand, from what was counted in its 15 minutes."""
+        if found is None:
+            return None
+        quarter = next((one for one in self._quarters if one.start == found.start and one.amount is not None), None)
+        return demand(self.build, found, None if quarter is None else lambda: self._bought(quarter))
 
 
 def _cut(quarters: Sequence[Amount], cut: Sequence[Piece]) -> list[tuple[Amount, list[Piece]]]:
@@ -182,7 +176,7 @@ def _priced(name: str, part: BillPart, line: Line, found: Bill, bands: _Bands) -
     if line.kind is LineKind.ENERGY:
         quantity = bands.energy(part.version, part.key.rpartition(".")[2], part.since)
     else:
-        shown = bands.peak(found.basic.quantity) if found.basic is not None and found.basic.quantity else None
+        shown = bands.peak(found.demand) if found.basic is not None and line.unit == "kW" else None
         quantity = build.add(
             Step(id=f"quantity:{name}/{part.key}{since}", rule=Rule.GIVEN, words="agreed, or the demand of the month",
                  value=part.quantity, unit=line.unit, parts=() if shown is None else (shown,))

@@ -14,7 +14,7 @@ from centre.carriers import Carrier
 from centre.period import Period
 from centre.statement import NodeStatement, Statement
 from centre.statement_lines import CarrierLine
-from centre.web_format import ABSENT, NOTHING, Shown, digits, local, percent, plain, scale, show
+from centre.web_format import ABSENT, NOTHING, Shown, digits, local, moment, percent, plain, scale, show
 from centre.web_i18n import Words
 from centre.web_reasons import reason
 
@@ -96,6 +96,7 @@ class MonthView:
     parts: tuple[PartRow, ...]
     bill: tuple[BillRow, ...]
     bill_unverified: bool
+    demands: tuple[str, ...]
     cost: Figure
     balances: tuple[BalanceRow, ...]
 
@@ -115,6 +116,17 @@ def month_view(made: Statement, words: Words) -> MonthView:
         parts=tuple(_part(node, words) for node in made.nodes),
         bill=tuple(_bill_row(line, bill, words) for bill in made.bills for line in bill.lines),
         bill_unverified=unverified,
+        demands=tuple(
+            words(
+                "books.demand",
+                kw=f"{digits(found.kw)}\u202fkW",
+                at=moment(found.end, ZoneInfo(made.zone)),
+                kind=words(f"books.demand_kind.{found.kind}"),
+            )
+            for bill in made.bills
+            for found in (bill.demand, bill.beside)
+            if found is not None
+        ),
         cost=cost,
         balances=tuple(
             _balance(node, carrier, found, ZoneInfo(made.zone), words)

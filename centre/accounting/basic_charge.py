@@ -6,7 +6,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from centre.accounting.demand import Demand
+from centre.accounting.demand import Demand, DemandKind
 from centre.accounting.exact import rounded
 from centre.accounting.tariff import BasicTerms, ExcessBase
 
@@ -25,11 +25,12 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """`capacity_kva`: transformers and high-voltage motors."""
+    """`capacity_kva`: transformers and high-voltage motors. `demand`: how the demand is found that is billed."""
 
     method: Method
     capacity_kva: Decimal | None = None
     contract_kw: Decimal | None = None
+    demand: DemandKind = DemandKind.FIXED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

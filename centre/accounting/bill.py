@@ -25,13 +25,17 @@ class LineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Whole days of a bill with the same meters and contract; `demand` is the highest of them."""
+    """Whole days of a bill with the same meters and contract; `demand` is the highest of them.
+
+    `beside`: the same found another way, as a check: of the meter's own register, or ours where that one is billed.
+    """
 
     start: int
     end: int
     meters: tuple[str, ...] = ()
     contract: Contract | None = None
     demand: Demand | None = None
+    beside: Demand | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class Usage:
     intervals: Sequence[Metered]
     contract: Contract | None = None
     demand: Demand | None = None
+    beside: Demand | None = None
     reactive_kvarh: Decimal | None = None
     surcharges: Sequence[Surcharge] = ()
     sections: Sequence[Section] = ()
@@ -94,6 +99,7 @@ class Bill:
 
     Amounts cover `energy_kwh`; `missing_ns` of the period have no energy, or no tariff, and are in no line. `sections`
     where it is split by date; `basic` is None where that is by contract, and the parts of the line say how.
+    `demand` is the highest of the period, `beside` the highest found another way.
     """
 
     tariff: str
@@ -111,3 +117,5 @@ class Bill:
     basic: BasicCharge | None
     adjustment: Adjustment | None
     sections: tuple[Section, ...] = ()
+    demand: Demand | None = None
+    beside: Demand | None = None

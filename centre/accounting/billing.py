@@ -67,6 +67,8 @@ def bill(usage: Usage, tariff: Tariff, tables: Mapping[Decimal, PowerFactorTable
         basic=charges[0].charge if len(charges) == 1 else None,
         adjustment=adjusted,
         sections=tuple(usage.sections),
+        demand=usage.demand,
+        beside=usage.beside,
     )
 
 

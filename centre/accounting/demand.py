@@ -18,6 +18,7 @@ from centre.accounting.metered import Metered
 _HOUR_NS: Final = 3600 * 10**9
 _PERIOD_S: Final = 900
 _KW_PLACES: Final = 6
+_MINUTES: Final = 15
 
 NO_ENERGY: Final = "no_energy"
 NO_POWER: Final = "no_power"
@@ -33,13 +34,18 @@ class DemandKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """Mean power of [start, end) in kW; `estimated`: a part of its energy was."""
+    """Mean power of [start, end) in kW; `estimated`: a part of its energy was.
+
+    `energies`: what each meter counted in it, kWh, where its quarters do not tell. That of a meter's own register ends
+    when the register was first seen to show it.
+    """
 
     kw: Decimal
     start: int
     end: int
     kind: DemandKind
     estimated: bool = False
+    energies: tuple[tuple[str, Decimal], ...] = ()
 
 
 def fixed_demands(intervals: Iterable[Metered]) -> tuple[Demand, ...]:
@@ -151,11 +157,7 @@ def forecast(
 ) -> Forecast:
     """From the energy since the period began, `elapsed_s` (less than 900) ago, and late powers, newest last."""
     if energy_kwh is None or not powers_kw:
-        reason = NO_ENERGY if energy_kwh is None else NO_POWER
-        return Forecast(
-            kw=None, low_kw=None, high_kw=None, contract_kw=contract_kw, allowed_kw=None, shed_kw=None,
-            outlook=None, reason=reason,
-        )  # fmt: skip
+        return _unknown(contract_kw, NO_ENERGY if energy_kwh is None else NO_POWER)
     rest = Fraction(_PERIOD_S - elapsed_s, _PERIOD_S)
     sofar = Fraction(energy_kwh) * 3600 / _PERIOD_S
     expected, low, high = (sofar + Fraction(power) * rest for power in (powers_kw[-1], min(powers_kw), max(powers_kw)))
@@ -167,13 +169,55 @@ def forecast(
         outlook = Outlook.WILL_EXCEED
     else:
         outlook = Outlook.AT_RISK if high > contract else Outlook.WITHIN
+    return _forecast((expected, low, high), contract_kw, allowed, Fraction(powers_kw[-1]), outlook)
+
+
+def sliding_forecast(
+    *, minutes: Sequence[Decimal | None], powers_kw: Sequence[Decimal], contract_kw: Decimal
+) -> Forecast:
+    """The highest of all 15 minutes from those that end now to those that begin now; `minutes`: the last 15, in kWh.
+
+    The 15 minutes that are over cannot be mended: `allowed_kw` keeps the contract in all that end later.
+    """
+    known = [Fraction(found) for found in minutes if found is not None]
+    if len(known) != _MINUTES or not powers_kw:
+        return _unknown(contract_kw, NO_POWER if len(known) == _MINUTES else NO_ENERGY)
+    kept = [sum(known[gone:], Fraction(0)) * 4 for gone in range(_MINUTES + 1)]  # in kW; gone minutes have left
+    now, contract = kept[0], Fraction(contract_kw)
+
+    def highest(power: Decimal) -> Fraction:
+        return max(part + Fraction(power) * gone / _MINUTES for gone, part in enumerate(kept))
+
+    expected, low, high = (highest(power) for power in (powers_kw[-1], min(powers_kw), max(powers_kw)))
+    room = min((contract - part) * _MINUTES / gone for gone, part in enumerate(kept) if gone)
+    if now > contract:
+        outlook = Outlook.EXCEEDED
+    elif expected > contract:
+        outlook = Outlook.WILL_EXCEED
+    else:
+        outlook = Outlook.AT_RISK if high > contract else Outlook.WITHIN
+    return _forecast((expected, low, high), contract_kw, max(Fraction(0), room), Fraction(powers_kw[-1]), outlook)
+
+
+def _unknown(contract_kw: Decimal, reason: str) -> Forecast:
     return Forecast(
-        kw=rounded(expected, 3),
-        low_kw=rounded(low, 3),
-        high_kw=rounded(high, 3),
+        kw=None, low_kw=None, high_kw=None, contract_kw=contract_kw, allowed_kw=None, shed_kw=None,
+        outlook=None, reason=reason,
+    )  # fmt: skip
+
+
+def _forecast(
+    found: tuple[Fraction, Fraction, Fraction], contract_kw: Decimal, allowed: Fraction, power: Fraction,
+    outlook: Outlook,
+) -> Forecast:  # fmt: skip
+    expected, low, high = (rounded(value, 3) for value in found)
+    return Forecast(
+        kw=expected,
+        low_kw=low,
+        high_kw=high,
         contract_kw=contract_kw,
         allowed_kw=rounded(allowed, 3),
-        shed_kw=rounded(max(Fraction(0), Fraction(powers_kw[-1]) - allowed), 3),
+        shed_kw=rounded(max(Fraction(0), power - allowed), 3),
         outlook=outlook,
         reason=None,
     )

@@ -1,13 +1,13 @@
 """What the same month would have cost otherwise: another tariff, another contract, load moved to other hours. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from centre.accounting.bill import Bill, Line, Usage
-from centre.accounting.demand import fixed_demands, peak
-from centre.accounting.metered import Amount
+from centre.accounting.demand import Demand, DemandKind, fixed_demands, peak
+from centre.accounting.metered import Amount, Metered
 from centre.accounting.tariff import Tariff
 from centre.accounting.time_of_use import Piece, pieces
 from centre.accounting.zones import local_day
@@ -83,7 +83,7 @@ def shifted(usage: Usage, tariff: Tariff, shift: Shift) -> tuple[Usage, Decimal]
 
     It is spread evenly over the known quarters of the other band of the same local day, in Wh; a day without such
     keeps its load, and so do quarters that a band's boundary cuts. Moved energy is marked as estimated. Demands are
-    those of the moved quarters; reactive energy stays.
+    those of the moved quarters, a sliding one as far above them as it was; reactive energy stays.
     """
     cut = pieces(tariff, usage.zone, usage.start, usage.end)
     quarters = sorted(usage.intervals, key=lambda one: one.start)
@@ -131,12 +131,26 @@ def _with(usage: Usage, quarters: Sequence[Amount]) -> Usage:
     return replace(
         usage,
         intervals=tuple(quarters),
-        demand=peak(fixed_demands(quarters)),
+        demand=_moved(usage.demand, usage.intervals, quarters, usage.start, usage.end),
+        beside=None,
         sections=tuple(
             replace(
                 section,
-                demand=peak(fixed_demands(one for one in quarters if section.start <= one.start < section.end)),
+                demand=_moved(section.demand, usage.intervals, quarters, section.start, section.end),
+                beside=None,
             )
             for section in usage.sections
         ),
     )
+
+
+def _moved(
+    found: Demand | None, before: Iterable[Metered], after: Iterable[Metered], start: int, end: int
+) -> Demand | None:
+    """The highest moved quarter, as much below a sliding demand (or a register) as the highest one was before."""
+    old, new = (
+        peak(fixed_demands(one for one in quarters if start <= one.start < end)) for quarters in (before, after)
+    )
+    if found is None or old is None or new is None or found.kind is DemandKind.FIXED:
+        return new
+    return replace(new, kw=new.kw + found.kw - old.kw, kind=found.kind)

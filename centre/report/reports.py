@@ -95,7 +95,7 @@ class Reports:
         if report == "pollutants":
             return pollutants(made, emitted)
         centres = cost_centre_table(made, basis.plant.tree, await self._entities(made.site))
-        demands = await asyncio.to_thread(demand_tables, basis, self.statements.rules[made.site].terms)
+        demands = await asyncio.to_thread(demand_tables, basis, self.statements.rules[made.site].terms, made.bills)
         return monthly(made, emitted, (*demands, *centres))
 
     async def _of_statement(self, report: str, basis: Basis, made: Statement) -> Document:

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from centre.accounting.alarms import State, What
 from centre.accounting.basic_charge import Contract, Method
+from centre.accounting.demand import DemandKind
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.management_file import load_management
 from centre.accounting.zones import day_bounds
@@ -133,12 +134,28 @@ def test_a_demand_that_will_exceed_the_contract_is_an_alarm_within_two_minutes_a
             assert (view.id, view.state, view.limit) == (HIGH, State.ACTIVE, 100)
             assert view.value is not None
             assert 149 < view.value < 151
-            assert view.text["en"] == "plant: the running 15 minutes will end at 150.0 % of the contract demand."
+            assert view.text["en"] == "plant: 15 minutes will come to 150.0 % of the contract demand."
             assert "150.0" in view.text["zh"]
             assert view.title == {"en": "Demand above the contract", "zh": "需量将超合同"}
             rig.kw = 100
             assert await rig.minutes(30) == [What.ENDED]
             assert await rig.state() is State.GONE
+
+    run(main)
+
+
+def test_a_contract_of_any_15_minutes_is_warned_of_over_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        async with centre(tmp_path, clock) as rig:
+            contract = Contract(method=Method.CONTRACT, contract_kw=Decimal(600), demand=DemandKind.SLIDING)
+            terms = replace(RULES.terms, contracts=(DatedContract(contract=contract),))
+            rig.watch.management.rules = {"works": replace(RULES, terms=terms)}
+            rig.kw = 300
+            assert await rig.minutes(22) == []
+            rig.kw = 900  # a third of the fixed quarter is over: it would end at 700 kW, any 15 minutes at 900
+            assert What.RAISED in await rig.minutes(2)
+            [view] = await rig.watch.alarms("works")
+            assert view.text["en"] == "plant: 15 minutes will come to 150.0 % of the contract demand."
 
     run(main)
 

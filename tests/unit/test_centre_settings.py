@@ -190,7 +190,7 @@ def contracts(*given: dict[str, Any]) -> Callable[[Any], object]:
 
 
 OLD = {"method": "contract_demand", "contract_kw": 600, "confirmed": False, "valid_to": "2026-10-31"}
-NEW = {"method": "contract_demand", "contract_kw": 900, "valid_from": "2026-11-01"}
+NEW = {"method": "contract_demand", "contract_kw": 900, "demand": "sliding", "valid_from": "2026-11-01"}
 
 
 def test_the_contract_of_a_day_is_the_one_that_holds_on_it(tmp_path: Path) -> None:
@@ -200,6 +200,7 @@ def test_the_contract_of_a_day_is_the_one_that_holds_on_it(tmp_path: Path) -> No
     assert after is not None
     assert (before.contract_kw, after.contract_kw) == (600, 900)
     assert (terms.unconfirmed(date(2026, 10, 31)), terms.unconfirmed(date(2026, 11, 1))) == (("contract",), ())
+    assert (before.demand, after.demand) == ("fixed_block", "sliding")
     ended = load_setup(write(tmp_path, contracts(OLD))).rules["works"].terms
     assert ended.contract(date(2026, 11, 1)) is None
 
