@@ -15,6 +15,7 @@ from centre.accounting.terms import convert
 from centre.carriers import CARRIERS, Carrier, Flow
 from centre.equipment import EquipmentEntry
 from centre.plant import Meter
+from centre.steam import MASS_UNIT, Steam
 
 
 class EntityKind(StrEnum):
@@ -96,7 +97,7 @@ class EntityMeter:
     """A device that counts one flow of a carrier across the boundary of its entity; see plant.Meter.
 
     `level`: of GB 17167 (1 the user, 2 main sub-units, 3 main equipment). `accuracy`: class in percent. `check`: the
-    device beside it that counts the same, whose energy stands in where this one has none.
+    device beside it that counts the same, whose energy stands in where this one has none. `steam`: see plant.Meter.
     """
 
     device: str
@@ -112,11 +113,17 @@ class EntityMeter:
     since: date | None = None
     until: date | None = None
     epochs: tuple[MeterEpoch, ...] = ()
+    steam: tuple[Steam, ...] = ()
+
+    @property
+    def register_unit(self) -> str:
+        """What its register is scaled to by CT, PT and unit."""
+        return MASS_UNIT if self.steam else CARRIERS[self.carrier].unit
 
     @property
     def meter(self) -> Meter:
         """As the accounting takes it: a first factor is one that was always there."""
-        unit = CARRIERS[self.carrier].unit
+        unit = self.register_unit
         return Meter(
             device=self.device,
             carrier=self.carrier,
@@ -136,6 +143,7 @@ class EntityMeter:
                 for epoch in self.epochs
                 if epoch.since is not None or epoch.scale(unit) != 1 or epoch.width is not None
             ),
+            steam=self.steam,
         )
 
 

@@ -24,6 +24,7 @@ from centre.entities import (
 )
 from centre.entities_rules import Mistake, mistakes
 from centre.equipment import EquipmentForm, entry_form, entry_of
+from centre.steam import Steam
 from metering.lineprotocol import check_name
 from wattline.clock import NS
 from wattline.errors import ConfigError
@@ -76,6 +77,15 @@ class _Epoch(Strict):
     initial: Exact | None = None
 
 
+class SteamSettings(Strict):
+    """The state of steam: pressure absolute; without a temperature it is dry saturated."""
+
+    since: Time | None = None
+    pressure_mpa: Positive
+    temperature_c: Exact | None = None
+    feed_c: Exact
+
+
 class _Meter(Strict):
     device: Name
     carrier: Carrier
@@ -90,6 +100,7 @@ class _Meter(Strict):
     since: Day | None = None
     until: Day | None = None
     epochs: tuple[_Epoch, ...] = ()
+    steam: Annotated[tuple[SteamSettings, ...], BeforeValidator(one_or_more)] = ()
 
 
 class _Virtual(Strict):
@@ -181,7 +192,21 @@ def entity_of(site: str | None, form: EntityForm, upper: set[str]) -> Entity:
 def _meter(form: _Meter) -> EntityMeter:
     values: dict[str, Any] = dict(form)
     values["epochs"] = tuple(_epoch(found) for found in form.epochs)
+    values["steam"] = steam_of(form.steam)
     return EntityMeter(**values)
+
+
+def steam_of(form: Sequence[SteamSettings]) -> tuple[Steam, ...]:
+    """The states of a meter, unchecked."""
+    return tuple(
+        Steam(
+            pressure_mpa=found.pressure_mpa,
+            temperature_c=found.temperature_c,
+            feed_c=found.feed_c,
+            since=None if found.since is None else _ns(found.since),
+        )
+        for found in form
+    )
 
 
 def _epoch(form: _Epoch) -> MeterEpoch:
@@ -235,14 +260,18 @@ def form_of(entity: Entity) -> dict[str, Any]:
 
 
 def _meter_form(meter: EntityMeter) -> dict[str, Any]:
-    kept = {name: getattr(meter, name) for name in _Meter.model_fields if name != "epochs"}
-    return _filled(kept | {"epochs": [_epoch_form(epoch) for epoch in meter.epochs]})
+    kept = {name: getattr(meter, name) for name in _Meter.model_fields if name not in {"epochs", "steam"}}
+    dated = {
+        "epochs": [_dated_form(epoch, _Epoch) for epoch in meter.epochs],
+        "steam": [_dated_form(steam, SteamSettings) for steam in meter.steam],
+    }
+    return _filled(kept | dated)
 
 
-def _epoch_form(epoch: MeterEpoch) -> dict[str, Any]:
-    kept = {name: getattr(epoch, name) for name in _Epoch.model_fields}
-    if epoch.since is not None:
-        seconds, rest = divmod(epoch.since, NS)
+def _dated_form(found: MeterEpoch | Steam, form: type[Strict]) -> dict[str, Any]:
+    kept = {name: getattr(found, name) for name in form.model_fields}
+    if found.since is not None:
+        seconds, rest = divmod(found.since, NS)
         at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
         kept["since"] = at.isoformat().replace("+00:00", "Z")
     return _filled(kept)

@@ -7,11 +7,12 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from centre.accounting.terms import UnitError
-from centre.carriers import AT_PLANT, CARRIERS, made_at_plant, meter_mistakes
+from centre.carriers import AT_PLANT, made_at_plant, meter_mistakes
 from centre.entities import Entities, Entity, EntityKind, EntityMeter, entities_of
 from centre.entities_tree import changes
 from centre.equipment import EquipmentEntry, entry_mistakes
 from centre.expression import ExpressionError
+from centre.steam import steam_mistakes
 from centre.virtual_meters import Formula, formula_of, in_order, series_names
 
 MAX_ENTITIES: Final = 10_000
@@ -100,13 +101,14 @@ def _dates(dated: Sequence[Dated]) -> Iterator[tuple[int, str]]:
 
 def _meter(meter: EntityMeter) -> Iterator[tuple[str, str]]:
     yield from meter_mistakes(meter.carrier, meter.flow, meter.point)
+    yield from steam_mistakes(meter.steam, meter.carrier, meter.point)
     for number, epoch in enumerate(meter.epochs):
         if epoch.since is None and number:
             yield "epochs", "only the first may be without since"
         if epoch.since is not None and (epoch.final is None or epoch.initial is None):
             yield "epochs", "a changed meter needs `final`, the last value of the old one, and `initial`, its own first"
         try:
-            epoch.scale(CARRIERS[meter.carrier].unit)
+            epoch.scale(meter.register_unit)
         except UnitError:
             yield "epochs", f"{epoch.unit} does not measure {meter.carrier.value}"
     if meter.check == meter.device:

@@ -178,4 +178,5 @@ def _meter(meter: Meter) -> EntityMeter:
             )
             for change in sorted(meter.replaced, key=lambda change: change.at)
         ),
+        steam=meter.steam,
     )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from centre.accounting.registers import Replacement
 from centre.carriers import Carrier, Flow
+from centre.steam import Steam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class Meter:
     `point` names the counter where the usual one does not count it. `limit` is the largest rate the connection can
     carry, kW for electricity and heat, m3/h for the others; None when it is not known. `accuracy` is its class in
     percent; None: that of its carrier in config/management.yaml. `check` is a device that counts the same beside it.
+    `steam`: it counts kilograms of steam in these states, one after the other.
     """
 
     device: str
@@ -27,6 +29,7 @@ class Meter:
     accuracy: Decimal | None = None
     check: str | None = None
     replaced: tuple[Replacement, ...] = ()
+    steam: tuple[Steam, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

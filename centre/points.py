@@ -8,6 +8,7 @@ from typing import Final
 from centre.accounting.registers import RegisterRule
 from centre.carriers import CARRIERS, REACTIVE_COUNTERS, REACTIVE_UNIT, Carrier, Flow, counters_for, pick
 from centre.plant import Meter, Plant
+from centre.steam import MASS_COUNTERS, MASS_UNIT
 from centre.store.base import SeriesKey, Store
 from metering.sweep import DeviceInfo, PointInfo
 from wattline.clock import NS, Clock
@@ -41,6 +42,11 @@ class MeterPoints:
         return REACTIVE_UNIT if self.reactive else CARRIERS[self.meter.carrier].unit
 
     @property
+    def register_unit(self) -> str:
+        """What the register shows, where it is not `unit` times a plain factor."""
+        return MASS_UNIT if self.meter.steam else self.unit
+
+    @property
     def pulse(self) -> SeriesKey | None:
         """The series that shows whether the meter answers: its gauge, or its counter when it is read for no gauge."""
         return self.gauge or self.counter
@@ -58,6 +64,7 @@ class MeterPoints:
             modulus=self.modulus,
             limit=self.meter.limit,
             replacements=told,
+            states=tuple((one.since or 0, one.kwh_per_kg) for one in self.meter.steam),
             # what somebody wrote down says more than what was noticed
             epochs=tuple(at for at in self.epochs if all(abs(change.at - at) > _DAY_NS for change in told)),
         )
@@ -71,7 +78,9 @@ class MeterPoints:
     def fingerprint(self, plant: Plant) -> str:
         """Changes whenever the intervals of the counter have to be computed again; see Store.require."""
         kind = "integral" if self.integrated else "register"
-        return f"{plant.zone.key} {plant.metering_day}|{_RULES}|{kind}|{self.rule}|{self.interval_s}|{self.meter.check}"
+        rule = self.rule
+        told = f"{plant.zone.key} {plant.metering_day}|{_RULES}|{kind}|{rule}|{self.interval_s}|{self.meter.check}"
+        return f"{told}|{rule.states}" if rule.states else told
 
 
 def resolve(plant: Plant, inventory: Mapping[str, tuple[str, DeviceInfo]]) -> tuple[MeterPoints, ...]:
@@ -84,8 +93,9 @@ def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> Me
         return MeterPoints(meter=meter)
     gateway, info = known
     points = {point.name: point for point in info.points}
-    wanted = (meter.point,) if meter.point is not None else counters_for(meter.carrier, meter.flow)
-    gauge = pick(CARRIERS[meter.carrier].gauges, points)
+    usual = MASS_COUNTERS if meter.steam else counters_for(meter.carrier, meter.flow)
+    wanted = usual if meter.point is None else (meter.point,)
+    gauge = None if meter.steam else pick(CARRIERS[meter.carrier].gauges, points)
     register = pick(wanted, points)
     counter = register or (gauge if meter.point is None else None)
     return MeterPoints(

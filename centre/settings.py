@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from centre.accounting.carbon import GRID_METRIC
 from centre.accounting.factor_policies import NamedPolicy, load_policies
 from centre.accounting.factors import FactorRow, FactorTableError, load_factors, regions
-from centre.accounting.file_types import NotNegative, Positive
+from centre.accounting.file_types import NotNegative, Positive, one_or_more
 from centre.accounting.management_file import load_management
 from centre.accounting.rate_tables_file import load_power_factors
 from centre.accounting.registers import Replacement
@@ -26,12 +26,13 @@ from centre.budgets import budget_mistakes
 from centre.carriers import AT_PLANT, Carrier, Flow, made_at_plant, meter_mistakes
 from centre.energy_baselines import baseline_mistakes
 from centre.entities import Entities, Entity, entities_of
-from centre.entities_file import Time, load_entities
+from centre.entities_file import SteamSettings, Time, load_entities, steam_of
 from centre.entities_tree import entities_of_tree, tree_on
 from centre.outlets import outlet_mistakes
 from centre.plant import Meter, Node, Plant
 from centre.plant_terms import PlantTerms, TermsSettings, plant_terms
 from centre.records import Rules
+from centre.steam import steam_mistakes
 from centre.surcharges import surcharge_mistakes
 from centre.upper_settings import Levels, LevelsSettings, UpperSettings, levels_of
 from metering.lineprotocol import check_name
@@ -83,6 +84,7 @@ class MeterSettings(Strict):
     limit: Positive | None = None
     accuracy: Positive | None = None
     replaced: tuple[ReplacementSettings, ...] = ()
+    steam: Annotated[tuple[SteamSettings, ...], BeforeValidator(one_or_more)] = ()
 
 
 class NodeSettings(Strict):
@@ -312,7 +314,10 @@ def _tree_mistakes(tree: NodeSettings, path: KeyPath, document: Document) -> lis
                 mistakes.append(document.error((*here, "flow"), AT_PLANT))
             mistakes += [
                 document.error((*here, key), text)
-                for key, text in meter_mistakes(meter.carrier, meter.flow, meter.point)
+                for key, text in (
+                    *meter_mistakes(meter.carrier, meter.flow, meter.point),
+                    *steam_mistakes(steam_of(meter.steam), meter.carrier, meter.point),
+                )
             ]
         waiting += [(child, (*at, "children", place)) for place, child in enumerate(node.children)][::-1]
     if len(ids) > MAX_NODES:
@@ -354,4 +359,5 @@ def _meter(meter: MeterSettings) -> Meter:
             )
             for change in meter.replaced
         ),
+        steam=steam_of(meter.steam),
     )

@@ -80,7 +80,7 @@ def outlined(climbs: Sequence[Climb], start: int, rule: RegisterRule, *, before:
 
 
 def _meters_change(times: Sequence[int], rule: RegisterRule) -> bool:
-    changes = (*(change.at for change in rule.replacements), *rule.epochs)
+    changes = (*(change.at for change in rule.replacements), *rule.epochs, *(at for at, _ in rule.states))
     return any(times[0] < at <= times[-1] for at in changes)
 
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 from centre.accounting.registers import Sample
 from centre.records import MeterRecord
+from centre.steam import MASS_UNIT, Steam
 from centre.store.base import Store
 from centre.trace import Part, Rule, Step
 from centre.trace_build import Builder
 from centre.trace_manual import manual_stretches
 from centre.trace_registers import Edge, Event, Stretch, stretches
+from centre.trace_steam import mass_step, since, steam_at, steam_step
 
 
 async def with_registers(build: Builder, name: str, record: MeterRecord, store: Store) -> None:
@@ -24,7 +26,9 @@ def _stretch(build: Builder, record: MeterRecord, found: Stretch) -> Part:
     parts: list[Part] = []
     for first, last in found.runs:
         if first != last:
-            parts += [_edge(build, record, last), _edge(build, record, first)._replace(sign=-1)]
+            steam = steam_at(record, first.old.at)
+            parts += [_edge(build, record, last, steam), _edge(build, record, first, steam)._replace(sign=-1)]
+            parts += [] if steam is None else _steam(build, record, first, last, steam)
     for event in found.events:
         parts.append(_event(build, record, event))
     name = build.series(record)
@@ -37,16 +41,30 @@ def _stretch(build: Builder, record: MeterRecord, found: Stretch) -> Part:
     )  # fmt: skip
 
 
-def _edge(build: Builder, record: MeterRecord, found: Edge) -> Part:
-    name = build.series(record)
+def _steam(build: Builder, record: MeterRecord, first: Edge, last: Edge, steam: Steam) -> list[Part]:
+    """Beside a run: its mass, and what a kilogram of it is worth."""
+    factor = first.scale / steam.kwh_per_kg  # what the register is scaled by to show kilograms
+    ends = [_edge(build, record, edge._replace(scale=factor), None, unit=MASS_UNIT) for edge in (last, first)]
+    name = f"mass:{build.series(record)}@{build.clock(first.at)}..{build.clock(last.at)}"
+    beside = (mass_step(build, name, *ends), steam_step(build, record, steam))
+    return [part._replace(sign=0) for part in beside]
+
+
+def _edge(
+    build: Builder, record: MeterRecord, found: Edge, steam: Steam | None, *, unit: str | None = None
+) -> Part:  # fmt: skip
     readings = (_reading(build, record, found.old), _reading(build, record, found.new))
+    what = "edge" if unit is None else "mass_at"
+    state = (
+        "" if steam is None else f" of steam since {since(build, steam)}"
+    )  # one time may end one state and begin one
     return build.add(
         Step(
-            id=f"edge:{name}@{build.clock(found.at)}",
+            id=f"{what}:{build.series(record)}@{build.clock(found.at)}{state}",
             rule=Rule.INTERPOLATED,
             words=f"between two readings, x {found.scale}",
             value=found.value,
-            unit=record.points.unit,
+            unit=unit or record.points.unit,
             parts=readings,
             ratio=str(found.scale),
             at_ns=found.at,
@@ -58,7 +76,8 @@ def _reading(build: Builder, record: MeterRecord, found: Sample) -> Part:
     return build.add(
         Step(
             id=f"reading:{build.series(record)}@{build.clock(found.at)}", rule=Rule.READING,
-            words=record.said(found.at) or "raw register", value=found.value, unit=record.points.unit, at_ns=found.at,
+            words=record.said(found.at) or "raw register", value=found.value, unit=record.points.register_unit,
+            at_ns=found.at,
         )
     )  # fmt: skip
 

@@ -197,9 +197,13 @@ class _Reader:
                 continue
             old, new = samples[step.start], samples[step.end]
             scale = self._rule.factor_at(old.at)
-            if step.amount == (new.value - old.value) * scale and scale == begun.scale:
+            plain = step.amount == (new.value - old.value) * scale
+            if plain and scale == begun.scale:
                 continue
             runs.append((begun, Edge(old.at, old, old, begun.scale)))
+            if plain:  # the register goes on, and is worth something else from here on
+                begun = Edge(old.at, old, old, scale)
+                continue
             beside = await self._substituted(step)
             what = CHECKED if beside else what_happened(step, old, new, self._rule)
             events.append(Event(old, new, beside or step.amount, what))
@@ -243,4 +247,6 @@ def what_happened(step: Advance, old: Sample, new: Sample, rule: RegisterRule) -
         return "the register jumped: what was counted between is not known and not in the sum"
     if step.flag is Flag.ESTIMATED:
         return "the register was reset: what it shows since it began at 0"
+    if new.value >= old.value:
+        return "the steam has another state from then on: this step counts by the one before"
     return f"the register rolled over at {rule.modulus_at(old.at)}"

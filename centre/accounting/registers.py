@@ -5,7 +5,7 @@ one reading, and two consistent readings decide which. What cannot be explained 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -72,17 +72,25 @@ class RegisterRule:
 
     `epochs` are the times of the first readings of meters that were changed without anybody writing down their last
     and first values: what was counted between the last reading of the old and the first of the new one is not known.
+    `states` are times and what a unit of the register is worth from then on (steam of another state), in order of
+    time: the register itself goes on. A step counts by the state at its beginning.
     """
 
     modulus: Decimal | None = None
     limit: Decimal | None = None
     replacements: tuple[Replacement, ...] = ()
     epochs: tuple[int, ...] = ()
+    states: tuple[tuple[int, Decimal], ...] = field(default=(), repr=False)
 
     def factor_at(self, at: int) -> Decimal:
         """What the register that stands at `at` is multiplied by."""
         change = self._change(at)
-        return Decimal(1) if change is None else change.factor
+        return self.scaled(at, _ONE if change is None else change.factor)
+
+    def scaled(self, at: int, factor: Decimal) -> Decimal:
+        """A factor of the register, times what a unit of it is worth at `at`."""
+        passed = [worth for since, worth in self.states if since <= at]
+        return factor * passed[-1] if passed else factor
 
     def modulus_at(self, at: int) -> Decimal | None:
         """Where the register that stands at `at` rolls over."""
@@ -173,7 +181,7 @@ class _Judge:
         return Step(old.at, new.at, amount, Flag.MEASURED) if self._carries(amount, old, new, factor) else None
 
     def _factor(self, at: int) -> Decimal:
-        return self._rule.factor_at(at) if self._replacements else _ONE
+        return self._rule.factor_at(at) if self._replacements or self._rule.states else _ONE
 
     def _across(self, old: Sample, new: Sample, factor: Decimal) -> Step | None:
         """E = (final - r0) * k_old + (r1 - initial) * k_new, over all replacements between the two readings."""
@@ -183,7 +191,7 @@ class _Judge:
                 if change.final is None or change.initial is None:
                     return Step(old.at, new.at, None, Flag.SUSPECT)
                 amount += (change.final - value) * factor
-                value, factor = change.initial, change.factor
+                value, factor = change.initial, self._rule.scaled(change.at, change.factor)
         amount += (new.value - value) * factor
         return Step(old.at, new.at, amount, Flag.MEASURED) if amount >= 0 else None
 
