@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -27,6 +28,8 @@ UNMETERED: Final = "unmetered_percent"
 METER_FAULT: Final = "meter_fault"
 LEAK: Final = "leak"
 BUDGET: Final = "budget_percent"
+CALIBRATION_LEFT: Final = "calibration_days_left"
+CALIBRATION_OVER: Final = "calibration_days_over"
 TOO_LITTLE_KNOWN: Final = "too_little_known"
 NO_READING_YET: Final = "no_reading_in_this_period"
 _DAY_QUARTERS: Final = 96
@@ -173,6 +176,17 @@ def leak_sign(site: str, device: str, nights: Sequence[Night], now: int, rule: L
         )
     measured = Measured(at=now, value=None, basis="no_night") if found is None else alarm_sources.leak(now, found)
     return Sign(indicator=LEAK, site=site, device=device, measured=measured)
+
+
+def calibration_signs(site: str, due: Mapping[str, date], today: date, now: int) -> list[Sign]:
+    """How long the calibration of each meter still holds, and how long it has been over, by device."""
+    signs: list[Sign] = []
+    for device, day in sorted(due.items()):
+        left = (day - today).days
+        for indicator, days in ((CALIBRATION_LEFT, max(left, 0)), (CALIBRATION_OVER, max(-left, 0))):
+            measured = Measured(at=now, value=Decimal(days), basis=f"due {day}")
+            signs.append(Sign(indicator=indicator, site=site, device=device, measured=measured))
+    return signs
 
 
 def budget_sign(site: str, budget: PlantBudget, used: Mapping[int, Decimal], now: int) -> Sign:

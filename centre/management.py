@@ -5,7 +5,7 @@ The demand is looked at every time; what changes with a closed quarter of an hou
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -15,6 +15,7 @@ from centre.accounting.exact import rounded
 from centre.accounting.intervals import QUARTER_NS, Interval
 from centre.accounting.leak import LeakRule, Night, night_flow
 from centre.accounting.zones import day_bounds, local_day
+from centre.books.entities import load
 from centre.books.file import Books
 from centre.budget_use import budget_used
 from centre.budgets import PlantBudget
@@ -22,7 +23,17 @@ from centre.carriers import Flow
 from centre.day import Place, place_of
 from centre.demand_peaks import MINUTE_NS, minutes, together
 from centre.emitted import Emissions
-from centre.indicators import Sign, Supply, balance_signs, budget_sign, demand_sign, leak_sign, sliding_demand_sign
+from centre.entities import covers
+from centre.indicators import (
+    Sign,
+    Supply,
+    balance_signs,
+    budget_sign,
+    calibration_signs,
+    demand_sign,
+    leak_sign,
+    sliding_demand_sign,
+)
 from centre.plant import Node, Plant
 from centre.points import Directory, MeterPoints
 from centre.records import Rules
@@ -86,6 +97,8 @@ class Management:
         nodes = {node.id: node for node in plant.tree.walk()}
         emissions = Emissions(store=self.store, clock=self.clock, books=self.books)
         signs += await emissions.signs(plant, rules.terms.outlets)
+        today = local_day(now, plant.zone)
+        signs += calibration_signs(plant.site, await self._due(plant.site, today), today, now)
         for budget in rules.terms.budgets:
             if budget.node in nodes:  # not taken out of the tree since
                 signs.append(await self._budget(plant, nodes[budget.node], budget, points, now))
@@ -109,6 +122,18 @@ class Management:
             supplies.append(Supply(interval=running[0] if running else None, minutes=await self._minutes(found, now)))
         reached = max(until, default=start)
         return (demand_sign(plant, supplies, until=reached, now=now, contract_kw=contract.contract_kw),)
+
+    async def _due(self, site: str, today: date) -> dict[str, date]:
+        """When the meters that count today have to be calibrated: the earliest day that is told of a device."""
+        if self.books is None:
+            return {}
+        found: dict[str, date] = {}
+        for entity in (await self.books.read(load)).entities.of(site):
+            for meter in entity.meters:
+                due, counts = meter.calibration_due, covers(meter.since, meter.until, today)
+                if due is not None and counts:
+                    found[meter.device] = min(due, found.get(meter.device, due))
+        return found
 
     async def _sliding(self, plant: Plant, billed: Sequence[MeterPoints], now: int, contract_kw: Decimal) -> Sign:
         """Of the 15 whole minutes up to the newest reading that all meters have."""

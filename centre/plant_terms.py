@@ -37,6 +37,8 @@ Indicator = Literal[
     "budget_percent",
     "pollutant_hour_percent",
     "pollutant_day_percent",
+    "calibration_days_left",
+    "calibration_days_over",
 ]
 """Those of centre.indicators."""
 
