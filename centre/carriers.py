@@ -72,7 +72,7 @@ CARRIERS: Final[Mapping[Carrier, CarrierInfo]] = MappingProxyType(
     }
 )
 
-MADE_ON_SITE: Final = frozenset({Carrier.ELECTRICITY, Carrier.COMPRESSED_AIR})
+MADE_ON_SITE: Final = frozenset({Carrier.ELECTRICITY, Carrier.COMPRESSED_AIR, Carrier.HEAT})
 """What may be generated: its energy was bought as something else, and is not counted again."""
 
 REACTIVE_COUNTERS: Final = ("energy_reactive_import_total", "energy_reactive_import", "energy_reactive_total")
@@ -97,7 +97,7 @@ def meter_mistakes(carrier: Carrier, flow: Flow, point: str | None) -> list[tupl
     """Key and message of what is wrong with a meter that is to count `flow` of `carrier`."""
     mistakes: list[tuple[str, str]] = []
     if flow is Flow.GENERATION and carrier not in MADE_ON_SITE:
-        mistakes.append(("flow", f"generation is counted for {' and '.join(sorted(MADE_ON_SITE))} only"))
+        mistakes.append(("flow", f"generation is counted for {', '.join(sorted(MADE_ON_SITE))} only"))
     if flow is Flow.EXPORT and carrier is not Carrier.ELECTRICITY and point is None:
         mistakes.append(("flow", "export of this carrier needs the `point` that counts it"))
     if point is not None:
@@ -107,12 +107,14 @@ def meter_mistakes(carrier: Carrier, flow: Flow, point: str | None) -> list[tupl
     return mistakes
 
 
-AT_PLANT: Final = "compressed air that is made on the site stands at the plant itself: its parts take it in from there"
+AT_PLANT: Final = (
+    "heat and compressed air made on the site stand at the plant itself: its parts take them in from there"
+)
 
 
 def made_at_plant(carrier: Carrier, flow: Flow) -> bool:
     """Whether a meter may stand at the plant only: what its parts count of this would be counted twice."""
-    return carrier is Carrier.COMPRESSED_AIR and flow is Flow.GENERATION
+    return carrier in {Carrier.COMPRESSED_AIR, Carrier.HEAT} and flow is Flow.GENERATION
 
 
 def pick(candidates: tuple[str, ...], available: Collection[str]) -> str | None:

@@ -20,6 +20,7 @@ from centre.accounting.tariff import Tariff
 from centre.accounting.tariff_file import load_tariff
 from centre.base_years import BaseYearSettings, Goal, goal_of
 from centre.budgets import BudgetSettings, PlantBudget, budget_of
+from centre.chp_plants import ChpSettings, PlantChp, chps_of
 from centre.energy_baselines import BaselineSettings, EnergyBaseline, baseline_of
 from centre.outlets import Outlet, OutletSettings, outlets_of
 from centre.surcharges import PlantSurcharge, SurchargeSettings, surcharges_of
@@ -86,6 +87,7 @@ class TermsSettings(Strict):
     baselines: tuple[BaselineSettings, ...] = ()
     outlets: tuple[OutletSettings, ...] = ()
     surcharges: tuple[SurchargeSettings, ...] = ()
+    chp: tuple[ChpSettings, ...] = ()
     alarms: Mapping[Indicator, AlarmSettings] = Field(default_factory=dict[Indicator, AlarmSettings])
 
     @property
@@ -119,6 +121,7 @@ class PlantTerms:
     baselines: tuple[EnergyBaseline, ...] = ()
     outlets: tuple[Outlet, ...] = ()
     surcharges: tuple[PlantSurcharge, ...] = ()
+    chps: tuple[PlantChp, ...] = ()
     alarms: Mapping[str, AlarmRule] = field(default_factory=dict[str, AlarmRule])
 
     def contract(self, day: date) -> Contract | None:
@@ -180,6 +183,7 @@ def plant_terms(
         baselines=tuple(baseline_of(one) for one in found.baselines),
         goals=tuple(goal_of(base, site) for base in found.base_years),
         outlets=outlets_of(found.outlets, document, (*at, "outlets")),
+        chps=chps_of(found.chp, document, (*at, "chp")),
         surcharges=_surcharges(found.surcharges, (*at, "surcharges"), document),
         accuracy_confirmed=found.accuracy_confirmed,
         alarms={key: alarm_rule(key, rule, document, (*at, "alarms", key)) for key, rule in found.alarms.items()},

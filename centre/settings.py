@@ -24,6 +24,7 @@ from centre.accounting.zones import local_day
 from centre.base_years import base_year_mistakes
 from centre.budgets import budget_mistakes
 from centre.carriers import AT_PLANT, Carrier, Flow, made_at_plant, meter_mistakes
+from centre.chp_plants import chp_mistakes
 from centre.energy_baselines import baseline_mistakes
 from centre.entities import Entities, Entity, entities_of
 from centre.entities_file import SteamSettings, Time, load_entities, steam_of
@@ -223,6 +224,7 @@ def load_setup(path: Path) -> Setup:
             mistakes += baseline_mistakes(plant.baselines, nodes, ("plants", place, "baselines"), document)
             mistakes += budget_mistakes(plant.budgets, nodes, ("plants", place), document)
             mistakes += outlet_mistakes(plant.outlets, nodes, ("plants", place, "outlets"), document)
+            mistakes += chp_mistakes(plant.chp, plants[-1].tree, ("plants", place, "chp"), document)
             mistakes += surcharge_mistakes(plant.surcharges, nodes, ("plants", place), document)
     levels, wrong = _levels(settings, listed, policies, known, document)
     mistakes += wrong

@@ -26,6 +26,7 @@ from centre.plant import Node, Plant
 from centre.records import Records, Rules
 from centre.statement_balance import balances, running_balances
 from centre.statement_books import Signed
+from centre.statement_chp import ChpMonth, chp_months
 from centre.statement_cost import NO_DEMANDS, Demands, Reactive, bills
 from centre.statement_figures import Means, NodeFigures, bought, figures
 from centre.statement_lines import CarrierLine, carrier_line, unmetered
@@ -60,7 +61,7 @@ class Statement:
     """The whole plant; `nodes` in the order of the tree, the plant first. `bills` one a month, `cost` their sum.
 
     `cost` is of electricity only: no prices of other carriers are known here. `signed`: how a closed month was closed.
-    `unconfirmed`: what of the plant's terms was not checked, `contract` or `accuracy`.
+    `unconfirmed`: what of the plant's terms was not checked, `contract` or `accuracy`. `chps`: of a month.
     """
 
     site: str
@@ -80,6 +81,7 @@ class Statement:
     cost_reason: str | None
     unconfirmed: tuple[str, ...] = ()
     signed: Signed | None = None
+    chps: tuple[ChpMonth, ...] = ()
 
     def node(self, id_: str) -> NodeStatement | None:
         return next((node for node in self.nodes if node.id == id_), None)
@@ -105,6 +107,7 @@ def statement(
         )
         for node, depth in _walk(plant.tree, 0)
     ]  # fmt: skip
+    chps = rules.terms.chps if period.month is not None else ()
     month_bills, cost, reason = bills(
         plant, period, records, rules, reactive, membership=membership, told=told, demands=demands
     )  # fmt: skip
@@ -126,6 +129,7 @@ def statement(
         cost_reason=reason,
         unconfirmed=rules.terms.unconfirmed(period.last),
         signed=signed,
+        chps=chp_months(chps, nodes, records, carbon, site=plant.site, period=period),
     )
 
 

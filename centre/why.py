@@ -18,14 +18,15 @@ from centre.statement_lines import is_export
 from centre.statements import Statements
 from centre.trace import Part, Rounding, Rule, Step, Trace, check
 from centre.trace_build import Builder
+from centre.trace_chp import CHP, chp
 from centre.trace_cost import cost
 from centre.trace_emitted import EMITTED, emitted
 from centre.trace_product import product
 from centre.trace_proof import with_registers
 
 FIGURES: Final = ("quantity/CARRIER", "tce/calorific", "tce/equal_value", "scope1", "scope2/location", "scope2/market",
-                  "water/fresh", "balance/CARRIER", "cost", "footprint/PRODUCT",
-                  "footprint/PRODUCT/batch/BATCH", "emitted/OUTLET/POLLUTANT",
+                  "water/fresh", "balance/CARRIER", "cost", "chp/ID/fuel", "chp/ID/energy", "chp/ID/carbon",
+                  "footprint/PRODUCT", "footprint/PRODUCT/batch/BATCH", "emitted/OUTLET/POLLUTANT",
                   "emitted/OUTLET/POLLUTANT/DAY-OR-HOUR")  # fmt: skip
 
 MONTHS: Final = "the sum of its months"
@@ -101,6 +102,10 @@ def _figure(build: Builder, node_id: str, figure: str, statements: Statements) -
             return _fresh(build, node)
         if figure == "cost" and node is made.nodes[0]:
             return cost(build, statements.rules[made.site])
+        if figure.startswith(CHP) and node is made.nodes[0]:
+            root = chp(build, detail)
+            if root is not None:
+                return root
         if kind == "quantity" and detail in set(Carrier) and node.line(Carrier(detail)) is not None:
             return _quantity(build, node, Carrier(detail), node.months)
         if kind == "balance" and detail in set(Carrier) and Carrier(detail) in node.balances:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from centre.accounting.chp import Method
 from centre.accounting.registers import Flag
 from centre.accounting.storage import own_use
 from centre.accounting.terms import Input, Total
@@ -34,6 +35,11 @@ from centre.statement_figures import NodeFigures
 from centre.statement_lines import CarrierLine, declared
 
 _FLAGS = tuple(Flag)
+_METHODS = {
+    Method.ENERGY: "chp_energy_method",
+    Method.REFERENCE_BOILER: "chp_reference_boiler",
+    Method.EXERGY: "chp_exergy",
+}
 
 
 def monthly(made: Statement, emitted: Sequence[Emitted] = (), beside: Sequence[Table] = ()) -> Document:
@@ -43,7 +49,7 @@ def monthly(made: Statement, emitted: Sequence[Emitted] = (), beside: Sequence[T
     running = _running(made)
     sections = sections_table(made)
     tables = (
-        _quantities(made), *_own_use(made), _energy(made), _carbon(made), *months, _water(made), *outlets,
+        _quantities(made), *_own_use(made), _energy(made), _carbon(made), *_chp(made), *months, _water(made), *outlets,
         _balances(made), *((running,) if running.rows else ()), tariff_table(made),
         *((sections,) if sections.rows else ()), *beside,
     )  # fmt: skip
@@ -135,6 +141,24 @@ def _carbon(made: Statement) -> Table:
     )  # fmt: skip
     columns = ("node", "name", "scope1", "scope2_location", "scope2_market", "unit", "confirmed", "reason")
     return Table(key="carbon", columns=columns, rows=rows)
+
+
+def _chp(made: Statement) -> tuple[Table, ...]:
+    """What of the fuel of a CHP plant, and of what follows from it, goes to heat and what to power (rule F19)."""
+    rows: list[tuple[Cell, ...]] = []
+    for one in made.chps:
+        for of, found in one.splits.items():
+            parts = (found.split.value, found.heat, found.power)
+            rows.append(
+                (
+                    one.plant.id, name_of(one.plant.name), Word(_METHODS[found.method]), Word(f"chp_{of}"),
+                    *(None if part is None else short(part) for part in parts), found.split.unit, found.share,
+                    yes(one.confirmed), found.reason,
+                )
+            )  # fmt: skip
+    columns = ("chp", "name", "chp_method", "chp_of", "chp_whole", "to_heat", "to_power", "unit", "heat_share",
+               "confirmed", "reason")  # fmt: skip
+    return (Table(key="chp_split", columns=columns, rows=tuple(rows)),) if rows else ()
 
 
 def _water(made: Statement) -> Table:

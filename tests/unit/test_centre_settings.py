@@ -97,8 +97,8 @@ def second(settings: Any, **changes: str) -> None:
         (lambda s: second(s, carrier="electrcity"), "carrier: "),
         (lambda s: second(s, flow="both"), "flow: "),
         (
-            lambda s: second(s, carrier="heat", flow="generation"),
-            "flow: generation is counted for compressed_air and electricity only",
+            lambda s: second(s, carrier="fresh_water", flow="generation"),
+            "flow: generation is counted for compressed_air, electricity, heat only",
         ),
         (lambda s: second(s, carrier="heat", flow="export"), "flow: export of this carrier needs the `point`"),
         (lambda s: second(s, point="power_active_total"), "point: is no counter"),
