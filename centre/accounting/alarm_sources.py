@@ -36,7 +36,8 @@ def meter_fault(at: int, found: Balance) -> Measured:
 def leak(at: int, found: Leak) -> Measured:
     """1 on a night judged a leak or a step."""
     value = None if found.state is None else Decimal(found.state in {LeakState.LEAK, LeakState.STEP})
-    return Measured(at=at, value=value, basis=found.reason or f"{found.flow} m3/h against {found.threshold}")
+    basis = found.reason or f"{found.flow} m3/h against {found.threshold}, {found.per_day:.1f} m3 a day"
+    return Measured(at=at, value=value, basis=basis)
 
 
 def budget_percent(at: int, budget: Budget, found: Outturn) -> Measured:

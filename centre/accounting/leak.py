@@ -67,6 +67,7 @@ class LeakRule:
 
     Above median + `spreads` x 1.4826 MAD on `confirm` nights running it is a leak; above median + `step_spreads` on
     the last night alone, a burst. `history` nights before them are compared with, `least` of them must be known.
+    `pressure`: by day and by night, where they differ.
     """
 
     legitimate: Decimal
@@ -78,6 +79,16 @@ class LeakRule:
     least: int
     start_ns: int
     end_ns: int
+    pressure: "Pressure | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """Of a network by day and by night (same unit, absolute); `exponent` N1: how a leak goes with it."""
+
+    day: Decimal
+    night: Decimal
+    exponent: Decimal
 
 
 class LeakState(StrEnum):
@@ -91,7 +102,10 @@ class LeakState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """The judgement of the last night: `flow` is its MNF less the legitimate flow, `nights` those compared with."""
+    """The judgement of the last night: `flow` is its MNF less the legitimate flow, `nights` those compared with.
+
+    `per_day`: the m3 that as much takes in a day.
+    """
 
     day: date
     flow: Decimal | None
@@ -101,6 +115,7 @@ class Leak:
     nights: tuple[date, ...]
     state: LeakState | None
     reason: str | None
+    per_day: Decimal | None = None
 
 
 def assess(nights: Sequence[Night], rule: LeakRule) -> Leak:
@@ -133,7 +148,16 @@ def assess(nights: Sequence[Night], rule: LeakRule) -> Leak:
         nights=tuple(night.day for night in before),
         state=state,
         reason=None,
+        per_day=_per_day(max(last.flow - rule.legitimate, Decimal(0)), rule.pressure),
     )
+
+
+def _per_day(flow: Decimal, pressure: Pressure | None) -> Decimal:
+    if pressure is None:
+        return rounded(Fraction(flow) * 24, _PLACES)
+    return leak_per_day(
+        flow, day_pressure=pressure.day, night_pressure=pressure.night, exponent=pressure.exponent
+    )  # fmt: skip
 
 
 def _excess(night: Night, rule: LeakRule) -> Fraction:

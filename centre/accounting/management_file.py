@@ -13,7 +13,7 @@ from pydantic import Field
 from centre.accounting.alarms import AlarmRule, Side
 from centre.accounting.baseline import FitRule
 from centre.accounting.file_types import Day, Exact, Id, NotNegative, Positive, Share, Text
-from centre.accounting.leak import LeakRule
+from centre.accounting.leak import LeakRule, Pressure
 from centre.accounting.utilities import GasReference
 from wattline.strict_yaml import Document, KeyPath, Strict, load_file, validate
 from wattline.units import Duration
@@ -29,8 +29,17 @@ class _Balance(Strict):
     accuracy: dict[Id, Positive]
 
 
+class _Pressure(Strict):
+    """By day and by night, absolute, and 0.5 (rigid pipe) to 1.5 (a split that opens)."""
+
+    day: Positive
+    night: Positive
+    exponent: Annotated[Exact, Field(ge=Decimal("0.5"), le=Decimal("1.5"))]
+
+
 class _Leak(Strict):
     between: tuple[str, str]
+    pressure: _Pressure | None = None
     legitimate: NotNegative
     resolution: Positive
     spreads: Positive
@@ -153,8 +162,9 @@ def _leak_rule(found: _Leak, at: KeyPath, document: Document) -> LeakRule:
     start, end = (_since_midnight(clock, (*at, "between"), document) for clock in found.between)
     if start >= end:
         raise document.error((*at, "between"), "must end later than it begins, on the same day")
-    values = {key: value for key, value in dict(found).items() if key != "between"}
-    return LeakRule(start_ns=start, end_ns=end, **values)
+    values = {key: value for key, value in dict(found).items() if key not in {"between", "pressure"}}
+    pressure = None if found.pressure is None else Pressure(**dict(found.pressure))
+    return LeakRule(start_ns=start, end_ns=end, pressure=pressure, **values)
 
 
 def _since_midnight(clock: str, at: KeyPath, document: Document) -> int:

@@ -281,7 +281,10 @@ def test_a_leak_of_compressed_air_is_seen_by_its_nights_and_one_within_them_is_n
             )
             clock = StoppedClock(day_bounds(last, zone)[0] + 5 * 3600 * NS)
             watched = Management(store=store, clock=clock, rules={site: RULES}, directory=Directory(store, clock))
-            found = {sign.id: sign.measured.value for sign in await watched.signs(plant)}
+            signs = await watched.signs(plant)
+            found = {sign.id: sign.measured.value for sign in signs}
+            [basis] = [sign.measured.basis for sign in signs if sign.id == "leak:air-works/air-main"]
+            assert basis.endswith(" 2880.0 m3 a day")  # 120 m3/h: 4 x 30 in the last night
             assert (found["leak:air-works/air-main"], found["leak:air-works/hall-air"]) == (1, 0)
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centre.accounting.balance import BalanceMeter, Role, Verdict, balance
-from centre.accounting.leak import LeakState, Night, assess, leak_per_day, night_flow
+from centre.accounting.leak import LeakState, Night, Pressure, assess, leak_per_day, night_flow
 from centre.accounting.management_file import load_management
 from centre.accounting.metered import Amount
 from wattline.resources import config_dir
@@ -144,6 +144,13 @@ def test_a_flow_that_is_meant_does_not_hide_in_the_leak() -> None:
 def test_a_steady_flow_needs_more_than_the_resolution_to_alarm() -> None:
     assert assess(flows(*["1.0"] * 28, "1.1", "1.1", "1.1"), RULE).state is LeakState.NONE
     assert assess(flows(*["1.0"] * 28, "1.2", "1.2", "1.2"), RULE).state is LeakState.LEAK
+
+
+def test_a_leak_is_told_in_m3_a_day_less_where_the_pressure_is_lower_by_day() -> None:
+    flat = assess(flows(*NORMAL, "1.5", "1.5", "1.6"), RULE)
+    assert flat.per_day == Decimal("38.4")
+    pressure = Pressure(day=Decimal(4), night=Decimal(5), exponent=Decimal(1))
+    assert assess(flows(*NORMAL, "1.5", "1.5", "1.6"), replace(RULE, pressure=pressure)).per_day == Decimal("30.72")
 
 
 def test_too_few_nights_or_no_flow_are_a_reason() -> None:
