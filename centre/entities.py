@@ -12,6 +12,7 @@ from typing import Final
 
 from centre.accounting.registers import Replacement
 from centre.accounting.terms import convert
+from centre.accounting.utilities import TRADE, GasReference, conversion
 from centre.carriers import CARRIERS, Carrier, Flow
 from centre.equipment import EquipmentEntry
 from centre.plant import Meter
@@ -66,8 +67,9 @@ class MeterEpoch:
     """One physical meter from `since` (UTC ns; None: from the beginning) on.
 
     `ct`, `pt` are the ratios of its transformers, `unit` what its register shows, `digits` how many of them stand
-    before the point; `factor` and `modulus` say outright what follows from these. `final` is the last value of the
-    meter before, `initial` its own first one.
+    before the point; `factor` and `modulus` say outright what follows from these. `reference`: the conditions at which
+    it states volumes of gas; they are brought to those of trade upon that. `final` is the last value of the meter
+    before, `initial` its own first one.
     """
 
     since: int | None = None
@@ -78,13 +80,15 @@ class MeterEpoch:
     modulus: Decimal | None = None
     unit: str | None = None
     factor: Decimal | None = None
+    reference: GasReference | None = None
     final: Decimal | None = None
     initial: Decimal | None = None
 
     def scale(self, unit: str) -> Decimal:
-        """What its register is multiplied by to count in `unit`: CT x PT unless told; raises UnitError."""
+        """What its register is multiplied by to count in `unit`, gas at TRADE: CT x PT unless told; raises."""
         transformed = convert((self.ct or _ONE) * (self.pt or _ONE), self.unit or unit, unit)
-        return transformed if self.factor is None else self.factor
+        factor = transformed if self.factor is None else self.factor
+        return factor if self.reference is None else factor * conversion(self.reference, TRADE)
 
     @property
     def width(self) -> Decimal | None:
@@ -139,9 +143,13 @@ class EntityMeter:
                     initial=epoch.initial or _ZERO,
                     factor=epoch.scale(unit),
                     modulus=epoch.width,
+                    stated=epoch.reference,
                 )
                 for epoch in self.epochs
-                if epoch.since is not None or epoch.scale(unit) != 1 or epoch.width is not None
+                if epoch.since is not None
+                or epoch.scale(unit) != 1
+                or epoch.width is not None
+                or epoch.reference is not None
             ),
             steam=self.steam,
         )

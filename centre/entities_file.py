@@ -10,6 +10,8 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from centre.accounting.file_types import Day, Exact, Names, NotNegative, Positive, Text, one_or_more
+from centre.accounting.management_file import Reference, reference_form
+from centre.accounting.utilities import GasReference
 from centre.carriers import Carrier, Flow
 from centre.entities import (
     Entities,
@@ -73,6 +75,7 @@ class _Epoch(Strict):
     modulus: Positive | None = None
     unit: ShortText | None = None
     factor: Positive | None = None
+    reference: Reference | None = None
     final: Exact | None = None
     initial: Exact | None = None
 
@@ -212,6 +215,7 @@ def steam_of(form: Sequence[SteamSettings]) -> tuple[Steam, ...]:
 def _epoch(form: _Epoch) -> MeterEpoch:
     values: dict[str, Any] = dict(form)
     values["since"] = None if form.since is None else _ns(form.since)
+    values["reference"] = None if form.reference is None else form.reference.conditions
     return MeterEpoch(**values)
 
 
@@ -285,6 +289,8 @@ def _filled(found: dict[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, GasReference):
+        return reference_form(value)
     if isinstance(value, Carrier | Flow):
         return value.value
     return value.isoformat() if isinstance(value, date) else value

@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from centre.accounting.terms import UnitError
-from centre.carriers import AT_PLANT, made_at_plant, meter_mistakes
+from centre.accounting.utilities import reference_mistake
+from centre.carriers import AT_PLANT, Carrier, made_at_plant, meter_mistakes
 from centre.entities import Entities, Entity, EntityKind, EntityMeter, entities_of
 from centre.entities_tree import changes
 from centre.equipment import EquipmentEntry, entry_mistakes
@@ -16,6 +17,7 @@ from centre.steam import steam_mistakes
 from centre.virtual_meters import Formula, formula_of, in_order, series_names
 
 MAX_ENTITIES: Final = 10_000
+_GAS_ONLY: Final = "is of natural_gas; where a machine makes compressed air, `stated` of its `output` tells it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,10 @@ def _meter(meter: EntityMeter) -> Iterator[tuple[str, str]]:
             epoch.scale(meter.register_unit)
         except UnitError:
             yield "epochs", f"{epoch.unit} does not measure {meter.carrier.value}"
+        if epoch.reference is not None:
+            gas = meter.carrier is Carrier.NATURAL_GAS
+            if wrong := reference_mistake(epoch.reference) if gas else _GAS_ONLY:
+                yield "epochs", f"`reference` {wrong}"
     if meter.check == meter.device:
         yield "check", "a meter does not check itself"
     times = [epoch.since or 0 for epoch in meter.epochs]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from centre.accounting.equipment import Equipment
 from centre.accounting.file_types import Day, Positive, Share, Text
-from centre.accounting.management_file import Reference
+from centre.accounting.management_file import Reference, reference_form
 from centre.accounting.utilities import GasReference
 from centre.carriers import Carrier
 from wattline.strict_yaml import Strict
@@ -107,8 +107,7 @@ def entry_form(entry: EquipmentEntry) -> dict[str, Any]:
 def _output_form(output: Output) -> dict[str, Any]:
     found: dict[str, Any] = {"device": output.device, "carrier": output.carrier.value}
     if output.stated is not None:
-        stated = output.stated
-        found["stated"] = {"temperature": f"{stated.temperature_c:f}", "pressure": f"{stated.pressure_kpa:f}"}
+        found["stated"] = reference_form(output.stated)
     return found
 
 

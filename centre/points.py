@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from centre.accounting.registers import RegisterRule
+from centre.accounting.utilities import TRADE
 from centre.carriers import CARRIERS, REACTIVE_COUNTERS, REACTIVE_UNIT, Carrier, Flow, counters_for, pick
 from centre.plant import Meter, Plant
 from centre.steam import MASS_COUNTERS, MASS_UNIT
@@ -74,6 +75,18 @@ class MeterPoints:
         """Readings further apart leave the shape between them to an estimate: 2 polls, and a tenth for their jitter."""
         assert self.interval_s is not None
         return int(self.interval_s * NS * 21 / 10)
+
+    def unstated(self, start: int, end: int) -> bool:
+        """Whether it counts gas in [start, end) as of trade, though neither its point nor an epoch says that it is.
+
+        A point of base conditions is of trade unless an epoch states others. What is integrated is not converted.
+        """
+        if self.meter.carrier is not Carrier.NATURAL_GAS or self.counter is None:
+            return False
+        usual = TRADE if "base" in self.counter.point.split("_") else None
+        times = (start, *(change.at for change in self.meter.replaced if start < change.at < end))
+        stated = [self.rule.stated_at(at) or usual for at in times]
+        return any(one is None or (self.integrated and one != TRADE) for one in stated)
 
     def fingerprint(self, plant: Plant) -> str:
         """Changes whenever the intervals of the counter have to be computed again; see Store.require."""

@@ -61,7 +61,8 @@ class Statement:
     """The whole plant; `nodes` in the order of the tree, the plant first. `bills` one a month, `cost` their sum.
 
     `cost` is of electricity only: no prices of other carriers are known here. `signed`: how a closed month was closed.
-    `unconfirmed`: what of the plant's terms was not checked, `contract` or `accuracy`. `chps`: of a month.
+    `unconfirmed`: what of the plant's terms was not checked, `contract` or `accuracy`, and `gas` where a meter of it
+    states no conditions of its volume. `chps`: of a month.
     """
 
     site: str
@@ -127,7 +128,10 @@ def statement(
         bills=month_bills,
         cost=cost,
         cost_reason=reason,
-        unconfirmed=rules.terms.unconfirmed(period.last),
+        unconfirmed=(
+            *rules.terms.unconfirmed(period.last),
+            *(["gas"] if any(record.points.unstated(start, end) for record in records.values()) else ()),
+        ),
         signed=signed,
         chps=chp_months(chps, nodes, records, carbon, site=plant.site, period=period),
     )

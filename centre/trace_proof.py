@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from centre.accounting.registers import Sample
+from centre.accounting.utilities import TRADE
 from centre.records import MeterRecord
 from centre.steam import MASS_UNIT, Steam
 from centre.store.base import Store
@@ -58,11 +59,13 @@ def _edge(
     state = (
         "" if steam is None else f" of steam since {since(build, steam)}"
     )  # one time may end one state and begin one
+    stated = record.points.rule.stated_at(found.old.at)
+    conditions = "" if stated is None else f" (m3 at {stated} -> {TRADE})"
     return build.add(
         Step(
             id=f"{what}:{build.series(record)}@{build.clock(found.at)}{state}",
             rule=Rule.INTERPOLATED,
-            words=f"between two readings, x {found.scale}",
+            words=f"between two readings, x {found.scale}{conditions}",
             value=found.value,
             unit=unit or record.points.unit,
             parts=readings,

@@ -8,6 +8,7 @@ from centre.web_format import ABSENT, plain
 from centre.web_i18n import Words
 
 _TIMES: Final = "amount x "
+_BETWEEN: Final = "between two readings, x "
 _HIDDEN: Final = "quarter:"
 _OPEN_TO: Final = 4
 _MOST: Final = 4000
@@ -125,6 +126,8 @@ class _Tree:
         known = self._words.get(f"why.words.{step.words}", step.words)
         if known == step.words and known.startswith(_TIMES):
             return self._words("why.times", factors=known.removeprefix(_TIMES))
+        if known.startswith(_BETWEEN):
+            return self._words("why.between", factor=known.removeprefix(_BETWEEN))
         return self._words.get(f"why.of.{kind}", known) if step.rule is Rule.SUM else known
 
     def _notes(self, step: Step) -> list[str]:

@@ -72,6 +72,11 @@ class Reference(Strict):
         return GasReference(temperature_c=self.temperature, pressure_kpa=self.pressure)
 
 
+def reference_form(of: GasReference) -> dict[str, str]:
+    """The way back of Reference."""
+    return {"temperature": f"{of.temperature_c:f}", "pressure": f"{of.pressure_kpa:f}"}
+
+
 class AlarmSettings(Strict):
     """When the value of an indicator is worth attention, and for how long either way."""
 

@@ -10,6 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from centre.accounting.utilities import GasReference
+
 HOUR_NS: Final = 3_600_000_000_000
 _TOLERANCE: Final = Decimal("1.05")
 _ONE: Final = Decimal(1)
@@ -56,7 +58,8 @@ class Replacement:
 
     `final`, `initial` None: nobody wrote down what this register showed, so what it counted in between is not known.
     `factor` makes the unit of the carrier of what the register shows, `modulus` is where it rolls over; None: as before
-    anybody said so.
+    anybody said so. `stated` are the conditions of a volume of gas that `factor` makes those of trade; it is for the
+    trace, and stands in no fingerprint.
     """
 
     at: int
@@ -64,6 +67,7 @@ class Replacement:
     initial: Decimal | None
     factor: Decimal = Decimal(1)
     modulus: Decimal | None = None
+    stated: GasReference | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,11 @@ class RegisterRule:
         """A factor of the register, times what a unit of it is worth at `at`."""
         passed = [worth for since, worth in self.states if since <= at]
         return factor * passed[-1] if passed else factor
+
+    def stated_at(self, at: int) -> GasReference | None:
+        """The conditions at which the register that stands at `at` states volumes of gas, where somebody said so."""
+        change = self._change(at)
+        return None if change is None else change.stated
 
     def modulus_at(self, at: int) -> Decimal | None:
         """Where the register that stands at `at` rolls over."""

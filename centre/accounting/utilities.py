@@ -28,6 +28,19 @@ TRADE: Final = GasReference(temperature_c=Decimal(20), pressure_kpa=Decimal("101
 NORMAL: Final = GasReference(temperature_c=Decimal(0), pressure_kpa=Decimal("101.325"))  # Nm3
 
 
+_WARMTH: Final = (Decimal(-60), Decimal(100))
+_PRESSURE: Final = (Decimal(50), Decimal(10_000))
+
+
+def reference_mistake(stated: GasReference) -> str | None:
+    """What is wrong with the conditions that a gas meter is said to state: those of another unit are none."""
+    if not _WARMTH[0] <= stated.temperature_c <= _WARMTH[1]:
+        return f"of {stated.temperature_c} C is none of a gas meter: {_WARMTH[0]} to {_WARMTH[1]} C"
+    if not _PRESSURE[0] <= stated.pressure_kpa <= _PRESSURE[1]:
+        return f"of {stated.pressure_kpa} kPa is none of a gas meter: {_PRESSURE[0]} to {_PRESSURE[1]} kPa, absolute"
+    return None
+
+
 def steam_heat(label: str, mass: Input, *, enthalpy: Decimal, feed: Decimal) -> Term:
     """Heat of steam in GJ: mass x (enthalpy - enthalpy of the feed water), both in kJ/kg."""
     tonnes = in_unit(mass, "t")
@@ -46,10 +59,21 @@ def at_reference(volume: Input, stated: GasReference, wanted: GasReference) -> I
     """The volume of the same gas at other reference conditions, as an ideal gas."""
     if volume.value is None or stated == wanted:
         return volume
-    warmth = (Fraction(wanted.temperature_c) + _KELVIN) / (Fraction(stated.temperature_c) + _KELVIN)
-    pressure = Fraction(stated.pressure_kpa) / Fraction(wanted.pressure_kpa)
-    value = rounded(Fraction(volume.value) * warmth * pressure)
+    value = rounded(Fraction(volume.value) * _of_volumes(stated, wanted))
     return replace(volume, id=f"{volume.id} at {wanted}", value=value)
+
+
+def conversion(stated: GasReference, wanted: GasReference) -> Decimal:
+    """What a register that states volumes at `stated` is multiplied by.
+
+    Nine places: times the 17 digits of a double they stay exact in a Decimal, so that steps add up to the register.
+    """
+    return Decimal(1) if stated == wanted else rounded(_of_volumes(stated, wanted))
+
+
+def _of_volumes(stated: GasReference, wanted: GasReference) -> Fraction:
+    warmth = (Fraction(wanted.temperature_c) + _KELVIN) / (Fraction(stated.temperature_c) + _KELVIN)
+    return warmth * Fraction(stated.pressure_kpa) / Fraction(wanted.pressure_kpa)
 
 
 def specific_power(label: str, electricity: Input, air: Input, *, stated: GasReference, wanted: GasReference) -> Ratio:

@@ -22,6 +22,7 @@ _EXACT: Final = 6  # places of an amount that is rounded only in its line
 _SHOWN: Final = {
     "contract": {"bill", "bill_sections"},
     "accuracy": {"balances", "running_balances", "meters"},
+    "gas": {"quantities", "sources", "energy_balance", "items", "products", "footprints"},
 }  # in which tables they have a say
 
 
