@@ -13,6 +13,7 @@ from centre.accounting.alarms import AlarmRule
 from centre.accounting.basic_charge import Contract, Method
 from centre.accounting.demand import DemandKind
 from centre.accounting.factor_policies import NamedPolicy
+from centre.accounting.factors import FactorRow
 from centre.accounting.file_types import Day, Positive, one_or_more
 from centre.accounting.management_file import AlarmSettings, alarm_rule
 from centre.accounting.rate_tables_file import load_surcharges
@@ -23,6 +24,7 @@ from centre.budgets import BudgetSettings, PlantBudget, budget_of
 from centre.chp_plants import ChpSettings, PlantChp, chps_of
 from centre.energy_baselines import BaselineSettings, EnergyBaseline, baseline_of
 from centre.outlets import Outlet, OutletSettings, outlets_of
+from centre.own_factors import CalorificSettings, own_rows
 from centre.surcharges import PlantSurcharge, SurchargeSettings, surcharges_of
 from wattline.resources import config_dir
 from wattline.strict_yaml import Document, KeyPath, Strict
@@ -88,6 +90,7 @@ class TermsSettings(Strict):
     outlets: tuple[OutletSettings, ...] = ()
     surcharges: tuple[SurchargeSettings, ...] = ()
     chp: tuple[ChpSettings, ...] = ()
+    calorific_values: tuple[CalorificSettings, ...] = ()
     alarms: Mapping[Indicator, AlarmSettings] = Field(default_factory=dict[Indicator, AlarmSettings])
 
     @property
@@ -122,6 +125,7 @@ class PlantTerms:
     outlets: tuple[Outlet, ...] = ()
     surcharges: tuple[PlantSurcharge, ...] = ()
     chps: tuple[PlantChp, ...] = ()
+    own_factors: tuple[FactorRow, ...] = ()
     alarms: Mapping[str, AlarmRule] = field(default_factory=dict[str, AlarmRule])
 
     def contract(self, day: date) -> Contract | None:
@@ -185,6 +189,7 @@ def plant_terms(
         outlets=outlets_of(found.outlets, document, (*at, "outlets")),
         chps=chps_of(found.chp, document, (*at, "chp")),
         surcharges=_surcharges(found.surcharges, (*at, "surcharges"), document),
+        own_factors=own_rows(found.calorific_values),
         accuracy_confirmed=found.accuracy_confirmed,
         alarms={key: alarm_rule(key, rule, document, (*at, "alarms", key)) for key, rule in found.alarms.items()},
     )

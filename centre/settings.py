@@ -30,6 +30,7 @@ from centre.entities import Entities, Entity, entities_of
 from centre.entities_file import SteamSettings, Time, load_entities, steam_of
 from centre.entities_tree import entities_of_tree, tree_on
 from centre.outlets import outlet_mistakes
+from centre.own_factors import own_mistakes
 from centre.plant import Meter, Node, Plant
 from centre.plant_terms import PlantTerms, TermsSettings, plant_terms
 from centre.records import Rules
@@ -225,6 +226,7 @@ def load_setup(path: Path) -> Setup:
             mistakes += budget_mistakes(plant.budgets, nodes, ("plants", place), document)
             mistakes += outlet_mistakes(plant.outlets, nodes, ("plants", place, "outlets"), document)
             mistakes += chp_mistakes(plant.chp, plants[-1].tree, ("plants", place, "chp"), document)
+            mistakes += own_mistakes(plant.calorific_values, factors, ("plants", place, "calorific_values"), document)
             mistakes += surcharge_mistakes(plant.surcharges, nodes, ("plants", place), document)
     levels, wrong = _levels(settings, listed, policies, known, document)
     mistakes += wrong
@@ -277,7 +279,7 @@ def rules_of(factors: tuple[FactorRow, ...], terms: Mapping[str, PlantTerms]) ->
     tables = load_power_factors(config_dir() / "power-factor.yaml")
     return {
         site: Rules(
-            factors=factors,
+            factors=(*factors, *found.own_factors),
             managements=[replace(limits, alarms={**limits.alarms, **found.alarms}) for limits in managements],
             power_factors=tables,
             terms=found,
