@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from centre.accounting.calendar import Month, month_bounds
-from centre.carriers import counters_for
 from centre.plant import Plant
+from centre.points import registers_of
 from metering.quantities import quantity_of
 from wattline.clock import NS
 
@@ -124,11 +124,7 @@ def point(text: str, row: Row, known: Known) -> str:
     if plant is None:
         return text
     meters = [meter for meter in plant.meters() if meter.device == row.get("device")]
-    counted = [
-        point
-        for meter in meters
-        for point in ([meter.point] if meter.point is not None else counters_for(meter.carrier, meter.flow))
-    ]
+    counted = [point for meter in meters for point in registers_of(meter)]
     return _one_of(text, counted, "a register that the tree counts of this meter") if meters else text
 
 

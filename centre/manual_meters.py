@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 from centre.accounting.intervals import Interval, cut
 from centre.accounting.registers import Flag, deltas
 from centre.accounting.zones import day_bounds, local_day
-from centre.carriers import counters_for, pick
+from centre.carriers import pick
 from centre.manual_forms import Entry
 from centre.plant import Plant
-from centre.points import MeterPoints
+from centre.points import MeterPoints, registers_of
 from centre.register_samples import samples_of
 from centre.store.base import FAR_NS, Bucket, Grain, Reading, SeriesKey
 
@@ -96,8 +96,7 @@ def _at(reading: Reading) -> int:
 def register_of_hand(points: MeterPoints, approved: Mapping[tuple[str, str], Sequence[Approved]]) -> str | None:
     """The point of a meter that approved readings are of; the best where there are several."""
     meter = points.meter
-    wanted = (meter.point,) if meter.point is not None else counters_for(meter.carrier, meter.flow)
-    return pick(wanted, {point for device, point in approved if device == meter.device})
+    return pick(registers_of(meter), {point for device, point in approved if device == meter.device})
 
 
 def manual_meter(

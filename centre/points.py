@@ -96,6 +96,12 @@ class MeterPoints:
         return f"{told}|{rule.states}" if rule.states else told
 
 
+def registers_of(meter: Meter) -> tuple[str, ...]:
+    """The points that may count what a meter counts, best first."""
+    usual = MASS_COUNTERS if meter.steam else counters_for(meter.carrier, meter.flow)
+    return usual if meter.point is None else (meter.point,)
+
+
 def resolve(plant: Plant, inventory: Mapping[str, tuple[str, DeviceInfo]]) -> tuple[MeterPoints, ...]:
     """Every meter of the tree with its points, in the order of the tree."""
     return tuple(_points(plant.site, meter, inventory.get(meter.device)) for meter in plant.meters())
@@ -106,10 +112,8 @@ def _points(site: str, meter: Meter, known: tuple[str, DeviceInfo] | None) -> Me
         return MeterPoints(meter=meter)
     gateway, info = known
     points = {point.name: point for point in info.points}
-    usual = MASS_COUNTERS if meter.steam else counters_for(meter.carrier, meter.flow)
-    wanted = usual if meter.point is None else (meter.point,)
     gauge = None if meter.steam else pick(CARRIERS[meter.carrier].gauges, points)
-    register = pick(wanted, points)
+    register = pick(registers_of(meter), points)
     counter = register or (gauge if meter.point is None else None)
     return MeterPoints(
         meter=meter,

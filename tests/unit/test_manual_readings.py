@@ -19,19 +19,23 @@ from centre.accounting.registers import Replacement
 from centre.accounting.zones import day_bounds
 from centre.api_closing import closing_routes
 from centre.books.file import Books
-from centre.carriers import Carrier
+from centre.carriers import Carrier, Flow
 from centre.closing import Closings
 from centre.closing_figures import StatementFigures
 from centre.dead_letters import DeadLetters
 from centre.forwarding_touched import shared
 from centre.manual import Manual
+from centre.manual_columns import Known, point
+from centre.manual_meters import Approved, register_of_hand
 from centre.period import Period
-from centre.plant import Node, Plant
+from centre.plant import Meter, Node, Plant
+from centre.points import MeterPoints
 from centre.readings_export import readings
 from centre.report.reports import reports
 from centre.statement import NodeStatement
 from centre.statement_books import StatementBooks
 from centre.statements import Statements
+from centre.steam import Steam
 from centre.trace import Rule, check
 from centre.why import why
 from support.books_plant import StoppedClock, filled, setup, statements
@@ -212,6 +216,19 @@ def test_readings_by_hand_count_until_the_first_reading_by_wire(
         assert rows[-1]["adds_up"], rows[-1]["mistakes"]
 
     at_desk(tmp_path_factory, tmp_path, work)
+
+
+def test_a_steam_meter_is_read_by_its_mass() -> None:
+    steam = Steam(pressure_mpa=D("0.8"), temperature_c=None, feed_c=D(40))
+    meter = Meter(device="steam", carrier=Carrier.HEAT, flow=Flow.IMPORT, steam=(steam,))
+    told: dict[tuple[str, str], list[Approved]] = {("steam", "heat_energy"): [], ("steam", "mass"): []}
+    assert register_of_hand(MeterPoints(meter=meter), told) == "mass"
+    row = {"site": SITE, "device": "steam"}
+    plant = replace(demo().plants[0], tree=replace(demo().plants[0].tree, meters=(meter,)))
+    known = Known(plants={SITE: plant}, fuels={}, now=0)
+    assert point("mass", row, known) == "mass"
+    with pytest.raises(ValueError, match="is not a register that the tree counts of this meter: mass"):
+        point("heat_energy", row, known)
 
 
 class Rounds(StoppedClock):
