@@ -38,7 +38,7 @@ D = Decimal
 SITE = "jiangjin-1"
 MONTH = Period(year=2026, month=11)
 START, _ = day_bounds(FIRST, ZONE)
-CHANGED = START + 86_400 * NS
+CHANGED = START + 86_520 * NS  # in the middle of a quarter of an hour
 SATURATED = Steam(pressure_mpa=D("0.8"), temperature_c=None, feed_c=D(20))
 HOTTER = Steam(pressure_mpa=D(1), temperature_c=D(250), feed_c=D(104), since=CHANGED)
 SWEPT = D("41.25")  # kg each
@@ -173,7 +173,7 @@ async def listed_alike(service: Statements, store: SqliteStore) -> None:
 def counted() -> Decimal:
     """kWh: the steps up to the one that begins before the change by the first state, the others by the second."""
     readings = DAYS * 86_400 // EVERY_S
-    before = 86_400 // EVERY_S
+    before = 289  # readings from 7 s after midnight up to the change
     return SWEPT * (before * SATURATED.kwh_per_kg + (readings - 1 - before) * HOTTER.kwh_per_kg)
 
 
