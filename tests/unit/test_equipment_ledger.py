@@ -103,7 +103,7 @@ def test_entries_come_back_as_they_were_written() -> None:
         ("device: air-main, carrier: compressed_air, stated", "device: nix, carrier: compressed_air, stated",
          r"equipment\.1\.output: nix is no meter of compressed_air in this site"),
         ("hall-air, carrier: compressed_air, flow: import", "hall-air, carrier: compressed_air, flow: generation",
-         r"meters\.0\.flow: compressed air that is made on the site stands at the plant itself"),
+         r"meters\.0\.flow: heat and compressed air made on the site stand at the plant itself"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_an_entry_names_file_line_and_key(old: str, new: str, told: str) -> None:
