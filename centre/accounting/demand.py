@@ -163,12 +163,7 @@ def forecast(
     expected, low, high = (sofar + Fraction(power) * rest for power in (powers_kw[-1], min(powers_kw), max(powers_kw)))
     contract = Fraction(contract_kw)
     allowed = max(Fraction(0), (contract - sofar) / rest)
-    if sofar > contract:
-        outlook = Outlook.EXCEEDED
-    elif expected > contract:
-        outlook = Outlook.WILL_EXCEED
-    else:
-        outlook = Outlook.AT_RISK if high > contract else Outlook.WITHIN
+    outlook = _outlook(sofar, expected, high, contract)
     return _forecast((expected, low, high), contract_kw, allowed, Fraction(powers_kw[-1]), outlook)
 
 
@@ -190,12 +185,7 @@ def sliding_forecast(
 
     expected, low, high = (highest(power) for power in (powers_kw[-1], min(powers_kw), max(powers_kw)))
     room = min((contract - part) * _MINUTES / gone for gone, part in enumerate(kept) if gone)
-    if now > contract:
-        outlook = Outlook.EXCEEDED
-    elif expected > contract:
-        outlook = Outlook.WILL_EXCEED
-    else:
-        outlook = Outlook.AT_RISK if high > contract else Outlook.WITHIN
+    outlook = _outlook(now, expected, high, contract)
     return _forecast((expected, low, high), contract_kw, max(Fraction(0), room), Fraction(powers_kw[-1]), outlook)
 
 
@@ -204,6 +194,14 @@ def _unknown(contract_kw: Decimal, reason: str) -> Forecast:
         kw=None, low_kw=None, high_kw=None, contract_kw=contract_kw, allowed_kw=None, shed_kw=None,
         outlook=None, reason=reason,
     )  # fmt: skip
+
+
+def _outlook(now: Fraction, expected: Fraction, high: Fraction, contract: Fraction) -> Outlook:
+    if now > contract:
+        return Outlook.EXCEEDED
+    if expected > contract:
+        return Outlook.WILL_EXCEED
+    return Outlook.AT_RISK if high > contract else Outlook.WITHIN
 
 
 def _forecast(
