@@ -17,6 +17,8 @@ from agent.spool_rows import (
     EPOCHS,
     SELECT,
     Damaged,
+    account_for_all,
+    forbids_writing,
     id_of,
     insert_row,
     key_of,
@@ -90,7 +92,9 @@ class SpoolFile:
     def open(self) -> Stored:
         """Open or make the file; raises SpoolTaken, Damaged, sqlite3.Error, OSError."""
         with sorted_out():
-            return self._stored(self._opened())
+            db = self._opened()
+            account_for_all(db)
+            return self._stored(db)
 
     def close(self) -> None:
         db, self._db = self._db, None
@@ -113,6 +117,7 @@ class SpoolFile:
         db.execute("BEGIN IMMEDIATE")
         try:
             self._apply(db, change)
+            account_for_all(db)
             db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -212,8 +217,11 @@ class SpoolFile:
             db.execute("SELECT epoch FROM meta WHERE one = 1").fetchone()
         except sqlite3.OperationalError as err:
             db.close()
-            if getattr(err, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            code = getattr(err, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
                 raise SpoolTaken(f"{path} is in use by another process") from err
+            if code == sqlite3.SQLITE_READONLY and forbids_writing(path):
+                raise Damaged("its head says that it must not be written") from err
             raise
         except BaseException:
             db.close()
@@ -256,14 +264,15 @@ class SpoolFile:
         insert, made = space.make(change.insert, tally(db, THINNED_TO))
         added = [parcel.readings for parcel in insert if insert_row(db, parcel)]
         db.execute(
-            "UPDATE meta SET epoch = max(epoch, ?), dropped = dropped + ?, parcels = parcels + ?,"
-            " readings = readings + ? WHERE one = 1",
-            (
-                change.epoch,
-                change.dropped + made.lost,
-                len(added) - len(gone) - len(made.from_file),
-                sum(added) - sum(gone) - sum(made.from_file) - made.thinned,
-            ),
+            "UPDATE meta SET epoch = max(epoch, :epoch), dropped = dropped + :dropped, parcels = parcels + :parcels,"
+            # a damaged row tells a wrong number: where no parcel waits, no reading does
+            " readings = CASE parcels + :parcels WHEN 0 THEN 0 ELSE readings + :readings END WHERE one = 1",
+            {
+                "epoch": change.epoch,
+                "dropped": change.dropped + made.lost,
+                "parcels": len(added) - len(gone) - len(made.from_file),
+                "readings": sum(added) - sum(gone) - sum(made.from_file) - made.thinned,
+            },
         )
         if made.thinned_to != tally(db, THINNED_TO):
             set_tally(db, THINNED_TO, made.thinned_to)

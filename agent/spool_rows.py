@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from metering.parcel import Parcel, ParcelId
@@ -84,6 +85,20 @@ def sorted_out() -> Generator[None]:
         if (code is None and not isinstance(err, sqlite3.OperationalError)) or (code or 0) & 0xFF in _DAMAGE:
             raise Damaged(str(err)) from err
         raise
+
+
+def forbids_writing(path: Path) -> bool:
+    """Whether it is the file that forbids it, by a flipped bit, and not its disk: byte 18, 1 or 2 in all there are."""
+    with path.open("rb") as stream:
+        head = stream.read(19)
+    return len(head) == 19 and head[18] not in {1, 2}
+
+
+def account_for_all(db: sqlite3.Connection) -> None:
+    """Raises Damaged when the table is empty and parcels should wait: a bit flipped in its tree has hidden them."""
+    parcels = db.execute("SELECT parcels FROM meta WHERE one = 1 AND NOT EXISTS (SELECT 1 FROM parcel)").fetchone()
+    if parcels is not None and parcels[0] != 0:
+        raise Damaged(f"{parcels[0]} parcels that it counts are in no page that its tree leads to")
 
 
 def whole(value: object) -> int:

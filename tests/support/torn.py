@@ -1,4 +1,7 @@
-"""The spool's file torn and damaged everywhere: every offset of a commit's journal cut and flipped, every page noise.
+"""The spool's file torn and damaged everywhere.
+
+Every offset of a commit's journal is cut and flipped, every page of the file is noise, in every byte of it a bit is
+flipped.
 
     scripts/torn [--every N] [--seed S]
 
@@ -8,18 +11,22 @@ counted. A start that fails ends it with a traceback.
 """
 
 import argparse
+import asyncio
 import random
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from agent.spool_file import Change, SpoolFile
-from agent.spool_rows import Damaged
+from agent.spool_disk import Change, Disk, Read, SqliteDisk, Stored
+from agent.spool_file import SpoolFile
+from agent.spool_rows import Damaged, key_of
 from metering.parcel import Parcel, ParcelId
 from support.commit_states import State, states
 
@@ -27,6 +34,9 @@ BUDGET = 64 * 1024 * 1024
 PAGE = 4096
 KEPT = 40
 MOST = 12  # parcels of this size in a page
+HEAD = 100  # bytes of SQLite's settings
+COUNT = range(3, 5)  # bytes of a page that say how many rows it has
+READS = 40  # more than it takes; what is not read then counts as lost
 
 
 def parcel(seq: int, size: int) -> Parcel:
@@ -114,6 +124,72 @@ def damaged(folder: Path) -> Iterator[str]:
     print(f"pages: {len(data) // PAGE}; {told}")
 
 
+async def drained(disk: Disk, late: Parcel) -> tuple[set[Parcel], list[int], Stored]:
+    """What comes out by the agent's way: start, take one more parcel, read and release until nothing is left.
+
+    Parcels, the readings that damaged rows say they held, and how the disk stands in the end.
+    """
+    read, rows, after = set[Parcel](), list[int](), 0
+    await disk.open()
+    stored = await disk.commit(Change(epoch=8, insert=[late]))
+    for _ in range(READS):
+        if not stored.mended and not stored.parcels:
+            break
+        part: Read = await disk.read(after, 1 << 62, 16, 1 << 40)
+        gone = [each.id for each in part.parcels] + [parcel_id for parcel_id, _ in part.damaged]
+        lost = [readings for _, readings in part.damaged]
+        read |= set(part.parcels)
+        rows += lost
+        stored = await disk.commit(Change(epoch=8, delete=gone, dropped=sum(lost)))
+        after = 0 if stored.mended else max(map(key_of, gone), default=0)  # a new connection begins anew
+    await disk.close()
+    return read, rows, stored
+
+
+def leaf_of(path: Path, table: str) -> int:
+    """The number, from 0, of the one page of a small table."""
+    with closing(sqlite3.connect(path)) as db:
+        (number,) = db.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,)).fetchone()
+    return int(number) - 1
+
+
+def flipped(folder: Path, every: int, seed: int) -> Iterator[str]:
+    """One bit in every N-th byte of the file and in each of its settings; of how many rows a page has, every bit.
+
+    The one row that says how much was lost has no CRC: a bit in its page may falsify that, and nothing else.
+    """
+    path = clean(folder)
+    kept = [parcel(seq, 900) for seq in range(1, 31)]
+    late = parcel(99, 300)
+    file = SpoolFile(path, budget=BUDGET)
+    file.commit(Change(epoch=7, insert=kept, dropped=5))
+    file.close()
+    tally = leaf_of(path, "meta")
+    data = path.read_bytes()
+    chance = random.Random(seed)
+    costs: Counter[int] = Counter()
+    first = chance.randrange(every)
+    places = [(offset, bit) for offset in range(len(data)) if offset % PAGE in COUNT for bit in range(8)]
+    places += [(offset, chance.randrange(8)) for offset in {*range(HEAD), *range(first, len(data), every)}]
+    with asyncio.Runner() as runner:
+        for offset, bit in places:
+            changed = bytearray(data)
+            changed[offset] ^= 1 << bit
+            clean(folder).write_bytes(changed)
+            left, rows, stored = runner.run(drained(SqliteDisk(folder, budget=BUDGET), late))
+            cost = len({*kept, late} - left)
+            costs[cost] += 1
+            counted = {10 * cost, 10 * (cost - len(rows)) + sum(rows)}
+            if not left <= {*kept, late}:
+                yield f"bit {bit} of byte {offset}: garbage"
+            elif cost > MOST:
+                yield f"bit {bit} of byte {offset}: {cost} parcels lost"
+            elif stored.dropped - 5 not in counted and offset // PAGE != tally:
+                yield f"bit {bit} of byte {offset}: {stored.dropped - 5} readings counted, {10 * cost} lost"
+    told = ", ".join(f"{count} cost {cost} of {len(kept)} parcels" for cost, count in sorted(costs.items()))
+    print(f"bits: {costs.total()} over {len(data)} bytes; {told}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th offset of the journal")
@@ -121,7 +197,8 @@ def main() -> int:
     args = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        faults = [*torn(Path(folder), args.every, args.seed), *damaged(Path(folder))]
+        home = Path(folder)
+        faults = [*torn(home, args.every, args.seed), *damaged(home), *flipped(home, args.every, args.seed)]
     for fault in faults:
         print(fault)
     print(f"{len(faults)} faults, seed {args.seed}, {time.monotonic() - began:.0f} s")
