@@ -24,6 +24,7 @@ SPARE_PAGES: Final = 16  # of a commit, for the tree's inner pages and the meta 
 _WHOLE: Final = 900 * NS  # the newest so much is dropped when nothing else is left, but never thinned
 _FRUITLESS: Final = 32  # parcels that thinning makes no smaller, until dropping begins: bounds the time of a commit
 _DROPPED: Final = 64  # parcels looked at in one go
+_STEP: Final = 1024  # pages by which one commit nears a budget that was lowered: bounds its time, too
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,12 +42,16 @@ class Made:
 
 
 class Space:
-    """The bounds of one commit in the file at `path`, open as `db` in a transaction; `pages` is the budget."""
+    """The bounds of one commit in the file at `path`, open as `db` in a transaction; `pages` is the budget.
+
+    Where the file holds much more than that, because the budget was lowered, this commit brings it 4 MiB nearer.
+    """
 
     def __init__(
         self, db: sqlite3.Connection, path: Path, pages: int, room: Room, history: History | None = None
     ) -> None:
-        self._db, self._pages, self._room, self._history = db, pages, room, history
+        self._db, self._room, self._history = db, room, history
+        self._pages = max(pages, used_pages(db) - _STEP)
         self._aside = aside_of(path)
 
     def make(self, insert: Sequence[Parcel], thinned_to: int) -> tuple[list[Parcel], Made]:

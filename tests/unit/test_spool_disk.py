@@ -112,6 +112,25 @@ def test_what_is_larger_than_the_whole_budget_is_dropped_and_counted(tmp_path: P
     file.close()
 
 
+def test_a_budget_that_was_lowered_is_reached_in_steps_and_all_that_goes_is_counted(tmp_path: Path) -> None:
+    """A backlog of days is not thinned and dropped in one commit, which would take minutes."""
+    file = SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET)
+    before = file.commit(Change(epoch=7, insert=parcels(1, 150, size=100_000)))
+    file.close()
+    file, budget, step = SpoolFile(tmp_path / "spool.sqlite3", budget=1024 * 1024), 1024 * 1024, 4 * 1024 * 1024
+    steps = 0
+    while before.bytes > budget:
+        steps += 1
+        stored = file.commit(Change(epoch=7, insert=parcels(150 + steps, 150 + steps, size=10_000)))
+        assert before.bytes - step - 2 * 100_000 < stored.bytes < before.bytes
+        left = everything(file)
+        assert stored.dropped == 10 * (150 + steps - len(left))
+        assert left[-1].id.seq == 150 + steps
+        before = stored
+    assert steps == 4
+    file.close()
+
+
 def test_a_second_agent_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     first, second = (SpoolFile(tmp_path / "spool.sqlite3", budget=BUDGET, patience_s=0.1) for _ in range(2))
     first.commit(Change(epoch=7, insert=parcels(1, 3)))
