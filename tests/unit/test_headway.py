@@ -8,36 +8,36 @@ AWAITING = 256
 
 
 def drained(rate: float, *, words: int = 60) -> tuple[list[float], float]:
-    """(the store's delay at each word, share of the time it had work) where it writes `rate` parcels a second and tells each second."""
+    """(the store's delay at each word, share of the second half of the time it had work) where it writes `rate` parcels a second and tells each second."""
     headway, now, written, busy = Headway(20, AWAITING), 0.0, 0.0, 0.0
     queue: list[float] = []
     delays: list[float] = []
-    for _ in range(words):
+    for word in range(words):
         for _ in range(headway.room(len(queue))):
             headway.sent(len(queue), now)
             queue.append(now)
         now += 1.0
         able = written + rate
         done = min(able, float(len(queue)))
-        busy += done == able
+        busy += word >= words // 2 and done == able
         stored = queue[: int(done)]
         written = done - int(done)
         headway.heard(len(stored), len(queue), now)
         queue = queue[int(done) :]
         delays += [now - at for at in stored]
-    return delays, busy / words
+    return delays, busy / (words - words // 2)
 
 
 @pytest.mark.parametrize("rate", [1.5, 4.0, 20.0, 100.0])
 def test_the_delay_settles_near_its_aim_and_the_store_is_kept_at_work(rate: float) -> None:
     delays, busy = drained(rate)
-    assert max(delays[30:]) <= 4.0
+    assert max(delays[len(delays) // 2 :]) <= 3.0
     assert busy > 0.9
 
 
 def test_a_fast_store_gets_all_that_may_await_it() -> None:
     headway, now = Headway(20, AWAITING), 0.0
-    for _ in range(10):
+    for _ in range(20):
         parcels = headway.room(0)
         headway.sent(0, now)
         now += 1.0
@@ -60,9 +60,9 @@ def test_words_that_follow_one_another_at_once_are_taken_together() -> None:
     headway.heard(4, 20, 0.9)
     assert headway.room(0) == 20
     headway.heard(5, 20, 1.0)
-    assert headway.room(0) == 20, "ten in a second: twenty in two"
+    assert headway.room(0) == 12, "ten in a second, and a little more"
     headway.heard(8, 20, 2.0)
-    assert headway.room(0) == 16
+    assert headway.room(0) == 10
 
 
 def test_little_traffic_says_nothing_about_a_large_backlog() -> None:
