@@ -6,7 +6,7 @@ is there already. So the backlog gets what the store confirms in `_AIM_S`, by th
 
 from typing import Final
 
-_AIM_S: Final = 1.25  # the time between two words of the centre, and a little: less leaves the store idle in between
+_AIM_S: Final = 1.25  # twice the time between two words of the centre, and more: less leaves the store idle in between
 _LOOK_S: Final = 1.0
 _LEAST: Final = 4  # parcels, however slow: the store may be slow for reasons that are not ours
 _MOST_CHANGE: Final = 2.0

@@ -24,7 +24,7 @@ from metering.topics import Committed, Topics, decode_committed, encode_committe
 from wattline.mqtt import Address, PahoBroker
 
 _ID = re.compile(rb"epoch=(\d+)i,seq=(\d+)i,[^\n]*\n$")
-_WORD_S = 1.0  # between two committed messages, as the centre does it
+_WORD_S = 0.5  # between two committed messages, as the centre does it
 
 
 class Watcher:

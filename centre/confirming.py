@@ -18,7 +18,7 @@ from wattline.broker import Connection, PublishRefused
 from wattline.clock import NS, Clock
 from wattline.events import EventLog
 
-_EVERY_NS: Final = NS
+_EVERY_NS: Final = NS // 2
 _REPEAT_NS: Final = 300 * NS
 
 
@@ -36,7 +36,7 @@ class Confirming:
     _repeated: int = 0
 
     def add(self, keys: Iterable[GatewayKey]) -> None:
-        """These are to be told, each at most once a second."""
+        """These are to be told, each at most twice a second."""
         self._waiting.update(keys)
         self._changed.set()
 
