@@ -95,10 +95,10 @@ def forbids_writing(path: Path) -> bool:
 
 
 def account_for_all(db: sqlite3.Connection) -> None:
-    """Raises Damaged when the table is empty and parcels should wait: a bit flipped in its tree has hidden them."""
-    parcels = db.execute("SELECT parcels FROM meta WHERE one = 1 AND NOT EXISTS (SELECT 1 FROM parcel)").fetchone()
+    """Raises Damaged when no parcel is found and some should wait: a flipped bit in tree or schema hides them."""
+    parcels = db.execute("SELECT parcels FROM meta WHERE one = 1 AND (SELECT max(id) FROM parcel) IS NULL").fetchone()
     if parcels is not None and parcels[0] != 0:
-        raise Damaged(f"{parcels[0]} parcels that it counts are in no page that its tree leads to")
+        raise Damaged(f"{parcels[0]} parcels that it counts are nowhere that its tree leads to")
 
 
 def whole(value: object) -> int:

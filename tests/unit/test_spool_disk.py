@@ -250,10 +250,18 @@ def test_a_flipped_bit_in_the_head_of_a_row_costs_its_neighbours_at_most_and_no_
     assert stored.dropped >= 0
 
 
-def test_a_schema_that_is_no_text_any_more_costs_no_parcel(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b"TABLE meta", b"TABL\xff meta"),  # no text
+        (b"parcel (id INTEGER PRIMARY KEY", b"parcel (id INTEGER PRIMARX KEY"),  # no error, and no row has an id
+    ],
+)
+def test_a_damaged_schema_costs_no_parcel(tmp_path: Path, was: bytes, now: bytes) -> None:
     path = tmp_path / "spool.sqlite3"
     kept = made(path, 12)
-    path.write_bytes(path.read_bytes().replace(b"TABLE meta", b"TABL\xff meta"))
+    assert was in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(was, now))
     assert mended(path)[1] == kept
 
 
