@@ -133,7 +133,7 @@ def scanned(answer: Callable[[Asked, asyncio.StreamWriter], Awaitable[None]], un
 
     async def main() -> Scanned:
         async with hostile_server(answer) as server:
-            link = TcpLink("127.0.0.1", server.port, 0.1, EventLog())
+            link = TcpLink("127.0.0.1", server.port, 5.0, EventLog())  # to connect; the scanner sets the rest
 
             def wait(seconds: float) -> None:
                 link.timeout_s = seconds
