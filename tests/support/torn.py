@@ -164,7 +164,7 @@ def flipped(folder: Path, every: int, seed: int) -> Iterator[str]:
     file = SpoolFile(path, budget=BUDGET)
     file.commit(Change(epoch=7, insert=kept, dropped=5))
     file.close()
-    tally = leaf_of(path, "meta")
+    meta = leaf_of(path, "meta")
     data = path.read_bytes()
     chance = random.Random(seed)
     costs: Counter[int] = Counter()
@@ -184,7 +184,7 @@ def flipped(folder: Path, every: int, seed: int) -> Iterator[str]:
                 yield f"bit {bit} of byte {offset}: garbage"
             elif cost > MOST:
                 yield f"bit {bit} of byte {offset}: {cost} parcels lost"
-            elif stored.dropped - 5 not in counted and offset // PAGE != tally:
+            elif stored.dropped - 5 not in counted and offset // PAGE != meta:
                 yield f"bit {bit} of byte {offset}: {stored.dropped - 5} readings counted, {10 * cost} lost"
     told = ", ".join(f"{count} cost {cost} of {len(kept)} parcels" for cost, count in sorted(costs.items()))
     print(f"bits: {costs.total()} over {len(data)} bytes; {told}")
@@ -192,7 +192,7 @@ def flipped(folder: Path, every: int, seed: int) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th offset of the journal")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th offset")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the first offset")
     args = parser.parse_args()
     began = time.monotonic()

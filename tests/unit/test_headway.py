@@ -8,7 +8,10 @@ AWAITING = 256
 
 
 def drained(rate: float, *, words: int = 60) -> tuple[list[float], float]:
-    """(the store's delay at each word, share of the second half of the time it had work) where it writes `rate` parcels a second and tells each second."""
+    """(the store's delay at each word, the share of the second half of the time in which it had work).
+
+    It writes `rate` parcels a second and tells each second.
+    """
     headway, now, written, busy = Headway(20, AWAITING), 0.0, 0.0, 0.0
     queue: list[float] = []
     delays: list[float] = []
