@@ -168,10 +168,19 @@ def test_what_is_exported_can_be_imported_and_mistakes_have_a_line(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "path", ["/audit?limit=5000", "/audit?below=x", "/trees/jiangjin-1/plant?day=x", "/trees/jiangjin-1/plant"]
+    ("path", "message"),
+    [
+        ("/audit?limit=5000", "limit must be 1 to 1000"),
+        ("/audit?below=x", "below must be a whole number"),
+        ("/trees/jiangjin-1/plant?day=x", "day must be YYYY-MM-DD"),
+        ("/trees/jiangjin-1/plant", "day must be YYYY-MM-DD"),
+    ],
 )
-def test_a_question_that_cannot_be_understood_is_told(tmp_path: Path, path: str) -> None:
-    with_book(tmp_path, lambda _book, ask: ask("GET", path, 400))
+def test_a_question_that_cannot_be_understood_is_told(tmp_path: Path, path: str, message: str) -> None:
+    async def work(_book: EntityBook, ask: Ask) -> None:
+        assert (await ask("GET", path, 400))["error"] == {"code": "bad_parameter", "message": message}
+
+    with_book(tmp_path, work)
 
 
 def test_the_tree_of_today_follows_dated_membership(tmp_path: Path) -> None:

@@ -113,4 +113,9 @@ def test_the_watchdog_is_fed_while_every_part_keeps_its_promise(manager: socket.
 
 
 def test_without_a_watchdog_there_is_nothing_to_run() -> None:
-    run(lambda clock: Watchdog(Notifier({}), clock, EventLog()).run())
+    async def main(clock: VirtualClock) -> None:
+        begun = clock.monotonic()
+        await Watchdog(Notifier({}), clock, EventLog()).run()
+        assert clock.monotonic() == begun
+
+    run(main)

@@ -61,7 +61,8 @@ def test_a_serial_line_is_never_written_to(tmp_path: Path) -> None:
 
 
 def test_a_profile_that_only_requires_a_setting_needs_no_word(tmp_path: Path) -> None:
-    load(written(tmp_path, TCP, profile="wago-879-30xx"))
+    plan = load(written(tmp_path, TCP, profile="wago-879-30xx")).plan()
+    assert [device.allow_writes for device in plan.buses[0].devices] == [False]
 
 
 def test_a_pipeline_reaches_the_device_over_tcp_only_and_never_with_a_gap(tmp_path: Path) -> None:
